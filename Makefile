@@ -1,0 +1,1 @@
+# Placeholder targets are filled by the packaging work; see README.md.

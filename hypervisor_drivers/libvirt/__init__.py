@@ -1,0 +1,1 @@
+"""QEMU and KVM through libvirt. Only connection.py imports libvirt."""

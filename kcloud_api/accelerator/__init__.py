@@ -1,0 +1,1 @@
+"""Devices of hosts and the claims on them."""

@@ -1,0 +1,1 @@
+"""The control plane's options, read once into frozen dataclasses."""

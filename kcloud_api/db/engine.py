@@ -1,0 +1,78 @@
+"""Opens the database: PostgreSQL or SQLite behind one `Database`, with one transaction per unit of work.
+
+SQLite is run as a server would be: WAL, foreign keys off (services own their tables), and `BEGIN IMMEDIATE`
+for every transaction that may write, so that two writers queue at BEGIN and never deadlock on upgrade.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlmodel import Session
+
+WAKES = "kcloud.wakes"
+"""Key in `session.info`: topics to wake once this transaction has committed."""
+
+Waker = Callable[[frozenset[str]], None]
+
+
+def wake_after_commit(session: Session, *topics: str) -> None:
+    """Ask that these topics be woken when (and only when) this transaction has committed."""
+    session.info.setdefault(WAKES, set()).update(topics)
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for `sqlite:///...` or `postgresql+psycopg://...`."""
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_engine(url, pool_size=20, max_overflow=60, connect_args={"timeout": 30})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(url, pool_size=10, max_overflow=40, pool_pre_ping=True)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the DBAPI has no type
+    # sqlite3's own transaction control begins too late (at the first DML); BEGIN is ours, below.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:  # noqa: ANN401
+    reading = connection.get_execution_options().get("kcloud_read_only", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+class Database:
+    """Engine plus the unit of work. `wake` is called with the topics of each committed transaction."""
+
+    def __init__(self, url: str, *, wake: Waker | None = None) -> None:
+        self.url = url
+        self.engine = make_engine(url)
+        self._reader = self.engine.execution_options(kcloud_read_only=True)
+        self._wake = wake
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Commit on leaving, roll back on any exception, then wake whom the work concerns."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+            topics = frozenset(session.info.pop(WAKES, ()))
+        if topics and self._wake is not None:
+            self._wake(topics)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that only reads; what it might have written is rolled back."""
+        with Session(self._reader, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        self.engine.dispose()

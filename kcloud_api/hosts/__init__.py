@@ -1,0 +1,1 @@
+"""Hosts: enrolment, assignment, report, liveness (the agent's side of the API)."""

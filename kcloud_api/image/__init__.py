@@ -1,0 +1,1 @@
+"""Images (Glance v2's shape): records, upload and download, inspection before use."""

@@ -1,0 +1,1 @@
+"""One linear Alembic history for all services."""

@@ -1,0 +1,1 @@
+"""Pure decisions about where a server goes. Does no I/O."""

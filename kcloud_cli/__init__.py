@@ -1,0 +1,1 @@
+"""The kcloud command: up, doctor, host, db, lab. Holds no logic that the API should have."""

@@ -1,0 +1,1 @@
+"""Words every process shares: errors, configuration loading, logging, the agent's wire contract. Does no I/O beyond its own configuration."""

@@ -1,0 +1,60 @@
+"""The words for PCI devices as Linux shows them: addresses and immutable facts. Pure data.
+
+Facts follow the kernel's sysfs ABI (Documentation/ABI/testing/sysfs-bus-pci).
+"""
+
+import re
+from dataclasses import dataclass
+
+ADDRESS = re.compile(r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$")
+
+
+def checked_address(text: str) -> str:
+    """The full four-part form (`0000:41:00.0`), or ValueError. Domains above ffff exist (VMD) and pass."""
+    if not ADDRESS.match(text):
+        raise ValueError(f"not a PCI address (want dddd:bb:dd.f in lower-case hex): {text!r}")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One base address register: size in bytes, whether 64-bit and prefetchable, memory or I/O."""
+
+    index: int
+    size: int
+    is_64bit: bool
+    prefetchable: bool
+    is_io: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PciDevice:
+    """One PCI function, read once. `class_code` is the full 24 bits (base, sub, interface)."""
+
+    address: str
+    vendor: int
+    product: int
+    subsystem_vendor: int
+    subsystem_product: int
+    class_code: int
+    revision: int
+    driver: str | None
+    driver_override: str | None
+    iommu_group: int | None
+    numa_node: int | None
+    """None when the kernel says -1."""
+    pci_path: tuple[str, ...]
+    """Bridges above it, from the root complex down; empty for a root-complex endpoint."""
+    bars: tuple[Bar, ...]
+    sriov_total_vfs: int
+    sriov_num_vfs: int
+    physfn: str | None
+    """Address of the physical function when this is a VF."""
+    reset_methods: tuple[str, ...]
+    is_bridge: bool
+    boot_vga: bool
+
+    @property
+    def name(self) -> str:
+        """Libvirt's node-device style name: `pci_0000_41_00_0`."""
+        return "pci_" + self.address.replace(":", "_").replace(".", "_")
