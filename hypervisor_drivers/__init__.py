@@ -1,1 +1,4 @@
-"""Running domains: one Protocol, one implementation per folder or file. Reads no sysfs, configuration or database."""
+"""Running domains: one Protocol, one implementation per folder or file.
+
+May not read sysfs, configuration or the database.
+"""
