@@ -1,0 +1,108 @@
+"""Structured logs on stderr: one event a line, with its fields and the request id; never a secret.
+
+Code logs a verb and facts: `log.info("server_placed", extra={"server_id": ...})`. The request id comes from
+a context variable, so that a line written deep inside a service carries it without being told.
+"""
+
+import json
+import logging
+import re
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TextIO
+
+request_id: ContextVar[str] = ContextVar("kcloud_request_id", default="")
+"""Set by the HTTP edge for one request, by a loop for one turn."""
+
+HIDDEN = "***"
+_SECRET_NAME = re.compile(r"(password|passwd|secret|token|authorization|credential|cookie|private_key)", re.I)
+_SECRET_TEXT = (
+    # URLs with a password, as database and broker URLs have.
+    (re.compile(r"(\w[\w+.-]*://[^\s:/@]*):[^\s@]+@"), rf"\1:{HIDDEN}@"),
+    (re.compile(r"(?i)\b([\w-]*(?:password|secret|token|authorization))(['\"]?\s*[:=]\s*)(['\"]?)[^\s,'\"&}]+"),
+     rf"\1\2\3{HIDDEN}"),
+    (re.compile(r"\bgAAAAA[\w=-]{20,}"), HIDDEN),
+)  # fmt: skip
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_BARE = re.compile(r"^[^\s\"=]+$")
+
+
+def configure(level: str = "info", form: str = "text", stream: TextIO | None = None) -> None:
+    """Send everything logged in this process to `stream` (stderr), as `text` (key=value) or `json`.
+    May be called again: the latest call wins."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    logging.captureWarnings(True)
+    # Each speaks at info about every request, connection or option that passes.
+    for chatty in ("httpx", "httpcore", "uvicorn", "amqp", "kombu", "oslo_policy", "alembic", "paramiko"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+
+
+def scrub(text: str) -> str:
+    """Take out what looks like a secret: passwords in URLs, `token: ...`, Fernet tokens."""
+    for pattern, shown in _SECRET_TEXT:
+        text = pattern.sub(shown, text)
+    return text
+
+
+def facts(record: logging.LogRecord) -> dict[str, object]:
+    """What one line says, in order: time, level, logger, event, request id, then the event's own fields."""
+    said: dict[str, object] = {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "event": scrub(record.getMessage()),
+    }
+    current = request_id.get()
+    if current:
+        said["request_id"] = current
+    for name, value in vars(record).items():
+        if name not in _STANDARD and not name.startswith("_"):
+            said[name] = HIDDEN if _SECRET_NAME.search(name) else _plain(value)
+    return said
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return scrub(str(value))
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    if not record.exc_info:
+        return ""
+    return scrub(formatter.formatException(record.exc_info))
+
+
+class TextFormatter(logging.Formatter):
+    """`time level event key=value ...`; a traceback follows on its own lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = facts(record)
+        head = f"{said.pop('time')} {said.pop('level')} {said.pop('event')}"
+        line = " ".join([head, *(f"{name}={_quoted(value)}" for name, value in said.items())])
+        trace = _traceback(self, record)
+        return f"{line}\n{trace}" if trace else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; a traceback is its field `exception`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = facts(record)
+        trace = _traceback(self, record)
+        if trace:
+            said["exception"] = trace
+        return json.dumps(said, ensure_ascii=False)
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    # Quoted through JSON, so that a newline in a value can never forge a second line.
+    return text if _BARE.match(text) else json.dumps(text, ensure_ascii=False)
