@@ -73,5 +73,7 @@ def test_a_breach_of_the_contract_is_found(copy: Path, contract: str) -> None:
 
 def test_every_contract_has_a_breach_here() -> None:
     text = (ROOT / "setup.cfg").read_text()
-    declared = {line.split(":")[-1].rstrip("]") for line in text.splitlines() if line.startswith("[importlinter:")}
+    declared = {
+        line.split(":")[-1].rstrip("]") for line in text.splitlines() if line.startswith("[importlinter:")
+    }
     assert declared == set(BREACHES)

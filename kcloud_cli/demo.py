@@ -1,0 +1,200 @@
+"""`make demo`: a VM with an accelerator in it, from nothing, through the public API and the usual client.
+
+`up` prints a line per phase with its seconds and leaves the cloud running; `down` removes all of it.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+STATE = ROOT / ".state" / "demo"
+DATA = STATE / "cloud"
+KCLOUD = ROOT / ".venv" / "bin" / "kcloud"
+OPENSTACK = ROOT / ".venv-client" / "bin" / "openstack"
+LAB_DEVICE = "0000:41:00.0"
+RESOURCE_CLASS = "CUSTOM_NPU"
+READY = "GUEST-READY"
+
+
+class DemoFailed(Exception):
+    """Says which phase failed, what it printed, and what to look at."""
+
+
+@contextmanager
+def phase(title: str) -> Iterator[None]:
+    """One line: what happened and how long it took."""
+    began = time.monotonic()
+    print(f"{title:<58}", end="", flush=True)
+    yield
+    print(f"{time.monotonic() - began:7.1f} s", flush=True)
+
+
+def run(*command: str | Path, seconds: float = 900) -> str:
+    """The command's output, or DemoFailed with its words."""
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, timeout=seconds
+    )
+    if done.returncode != 0:
+        raise DemoFailed(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def openstack(*words: str | Path, cloud: str = "kcloud-demo") -> str:
+    """The unmodified client, with the clouds.yaml that the cloud wrote."""
+    os.environ["OS_CLIENT_CONFIG_FILE"] = str(DATA / "clouds.yaml")
+    return run(OPENSTACK, "--os-cloud", cloud, *words)
+
+
+def start_cloud(port: int, device: str | None) -> str:
+    """Start `kcloud up` in the background and return its URL; does nothing when it runs already."""
+    url = f"http://127.0.0.1:{port}"
+    if running_pid() is not None:
+        return url
+    DATA.mkdir(parents=True, exist_ok=True)
+    offer = ["--set", f"devices.offer=address:{device}={RESOURCE_CLASS}"] if device else []
+    log = (STATE / "cloud.log").open("ab")
+    child = subprocess.Popen(
+        [str(KCLOUD), "up", "--data-dir", str(DATA), "--port", str(port), *offer],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    (STATE / "cloud.pid").write_text(str(child.pid))
+    assert child.stdout is not None  # noqa: S101 - PIPE was asked for
+    line = child.stdout.readline().decode()
+    if not line.startswith("ready "):
+        raise DemoFailed(f"the cloud did not start; its log is {STATE / 'cloud.log'}")
+    return line.split()[1]
+
+
+def running_pid() -> int | None:
+    """Of the demo's cloud, when that very process still runs."""
+    with suppress(OSError, ValueError):
+        pid = int((STATE / "cloud.pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if b"kcloud" in command and str(DATA).encode() in command:
+            return pid
+    return None
+
+
+def console_until_ready(server: str, *, seconds: float) -> list[str]:
+    """The guest's own lines about its devices, once it says that it is up."""
+    end = time.monotonic() + seconds
+    text = ""
+    while time.monotonic() < end:
+        text = openstack("console", "log", "show", server)
+        if READY in text:
+            return [line for line in text.splitlines() if re.match(r"GUEST-(PCI|DMA|READY)", line)]
+        time.sleep(2)
+    raise DemoFailed(f"the guest did not come up in {seconds:.0f} s; its console ends:\n{text[-2000:]}")
+
+
+def up(port: int, device: str | None) -> None:
+    began = time.monotonic()
+    with phase("cloud: API, controller, this host's agent"):
+        url = start_cloud(port, device)
+    if device is None:
+        with phase("lab host: an emulated machine with a real IOMMU"):
+            run(KCLOUD, "lab", "up", seconds=1200)
+        with phase("lab host: enrolled as a second compute host"):
+            enroll_lab(url)
+    with phase("image: a tiny guest with a boot loader of its own"):
+        image = STATE / "tiny.qcow2"
+        if not image.exists():
+            run(KCLOUD, "lab", "guest", "tiny", "-o", image)
+        ensure("image", "tiny", "--file", image, "--disk-format", "qcow2", "--public", cloud="kcloud-admin")
+    with phase(f"flavor with one {RESOURCE_CLASS}, key pair"):
+        spec = ("--vcpus", "1", "--ram", "256", "--disk", "0")
+        ensure(
+            "flavor", "npu.small", *spec, "--property", f"resources:{RESOURCE_CLASS}=1", cloud="kcloud-admin"
+        )
+        ensure("flavor", "tiny", *spec, cloud="kcloud-admin")
+        ensure("keypair", "demo", "--private-key", STATE / "demo.key")
+    with phase("server: created and ACTIVE"):
+        ensure("server", "first", "--image", "tiny", "--flavor", "npu.small", "--key-name", "demo", "--wait")
+    with phase("guest: booted"):
+        lines = console_until_ready("first", seconds=400)
+    print("\nThe guest's own view of the device, from its console:\n")
+    print("\n".join("    " + line for line in lines))
+    print(farewell(url, time.monotonic() - began))
+
+
+def ensure(kind: str, name: str, *words: str | Path, cloud: str = "kcloud-demo") -> None:
+    """Create it unless it is there, so that `make demo` can be repeated."""
+    names = openstack(kind, "list", "-f", "value", "-c", "Name", cloud=cloud).split()
+    if name not in names:
+        openstack(kind, "create", *words, name, cloud=cloud)
+
+
+def enroll_lab(url: str) -> None:
+    """Enrol the lab host; it reaches this machine's loopback as 10.0.2.2 (QEMU's user network)."""
+    seen = re.sub(r"//[^:/]+", "//10.0.2.2", url)
+    offer = f"devices.offer=address:{LAB_DEVICE}={RESOURCE_CLASS}"
+    os.environ["OS_CLIENT_CONFIG_FILE"] = str(DATA / "clouds.yaml")
+    run(KCLOUD, "host", "enroll", "lab", "--lab", "--api-url", seen, "--set", offer)
+
+
+def farewell(url: str, seconds: float) -> str:
+    return f"""
+The cloud runs at {url}; it took {seconds:.0f} s.
+Credentials: {DATA / "clouds.yaml"} (clouds kcloud-admin, kcloud-demo)
+
+Try next:
+    export OS_CLIENT_CONFIG_FILE={DATA / "clouds.yaml"} OS_CLOUD=kcloud-demo
+    {OPENSTACK} server show first
+    {OPENSTACK} console log show first
+
+`make clean-demo` removes all of it."""
+
+
+def down() -> None:
+    """Delete the demo's servers, end the cloud and the lab host by pid, remove the demo's files."""
+    pid = running_pid()
+    if pid is not None:
+        with suppress(DemoFailed, OSError, subprocess.TimeoutExpired):
+            servers = openstack(
+                "server", "list", "--all-projects", "-f", "value", "-c", "ID", cloud="kcloud-admin"
+            )
+            if servers.split():
+                openstack("server", "delete", "--wait", *servers.split(), cloud="kcloud-admin")
+        os.kill(pid, signal.SIGINT)
+        end = time.monotonic() + 20
+        while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
+            time.sleep(0.1)
+    with suppress(DemoFailed):
+        run(KCLOUD, "lab", "down")
+    shutil.rmtree(STATE, ignore_errors=True)
+    print("removed: the demo's servers, cloud, lab host and files")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="kcloud-demo", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("up")
+    starting.add_argument("--port", type=int, default=8774)
+    starting.add_argument("--device", help="a PCI address of this host to hand out instead of the lab's")
+    commands.add_parser("down")
+    arguments = parser.parse_args()
+    try:
+        if arguments.command == "up":
+            up(arguments.port, arguments.device)
+        else:
+            down()
+    except (DemoFailed, subprocess.TimeoutExpired) as error:
+        print(f"\nfailed: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
