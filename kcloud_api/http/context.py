@@ -1,30 +1,14 @@
-"""Who is asking: the caller of one request, as routes and services see it."""
+"""The caller of one request, as routes get it. The word itself is kcloud_api.caller's, for services too."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 from sqlmodel import Session
 
+from kcloud_api.caller import Caller
 from kcloud_api.http.transaction import SessionDep
 from kcloud_common.errors import Unauthenticated
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The token's holder. `roles` include implied ones; `system` is true for a system-scoped token."""
-
-    user_id: str
-    project_id: str | None
-    roles: frozenset[str] = field(default_factory=frozenset)
-    domain_id: str | None = None
-    system: bool = False
-    request_id: str = ""
-
-    @property
-    def is_admin(self) -> bool:
-        return "admin" in self.roles
 
 
 Authenticate = Callable[[Session, Request], Caller]
@@ -40,3 +24,5 @@ def caller(request: Request, session: SessionDep) -> Caller:
 
 
 CallerDep = Annotated[Caller, Depends(caller)]
+
+__all__ = ["Authenticate", "Caller", "CallerDep", "caller"]
