@@ -10,9 +10,9 @@ from kcloud_api.caller import Caller
 from kcloud_api.http.transaction import SessionDep
 from kcloud_common.errors import Unauthenticated
 
-
 Authenticate = Callable[[Session, Request], Caller]
-"""Set by the composition root on `app.state.authenticate`: keystone tokens, or noauth2. Raises Unauthenticated."""
+"""Set by the composition root on `app.state.authenticate`: keystone tokens, or noauth2. Raises
+Unauthenticated."""
 
 
 def caller(request: Request, session: SessionDep) -> Caller:

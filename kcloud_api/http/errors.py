@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
+from kcloud_api.http.invalid import first_fault, nova_sentence
 from kcloud_common import errors
 
 log = logging.getLogger(__name__)
@@ -114,8 +115,4 @@ def install(app: FastAPI, shape: Shape) -> None:
 
 def validation_message(error: RequestValidationError) -> str:
     """One sentence that names the field, in the words of OpenStack's clients."""
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return "Malformed request body: it is not valid JSON."
-    path = "/".join(str(part) for part in first["loc"] if part != "body")
-    return f"Invalid input for field/attribute {path or 'body'}. {first['msg']}."
+    return nova_sentence(first_fault(error))
