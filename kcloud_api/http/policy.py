@@ -1,21 +1,93 @@
 """Who may do what: oslo.policy with defaults in code, each service's rules in its own policies.py."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from fastapi import Request
 
-from kcloud_api.http.context import Caller
+from kcloud_api.caller import Caller
+from kcloud_common.config import BadConfig
 from kcloud_common.errors import Forbidden
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """A named rule with its default, in oslo.policy's language (`role:admin`, `project_id:%(project_id)s`)."""
+    """A named rule with its default in oslo.policy's language: `role:admin`, `project_id:%(project_id)s`."""
 
     name: str
     default: str
     description: str
+
+
+class Enforcer:
+    """All rules of this process: the services' defaults, with an operator's policy.yaml over them."""
+
+    def __init__(self, rules: Iterable[PolicyRule], policy_file: str | None = None) -> None:
+        # Imported here: a service's routes and policies need the words of this module, not the engine.
+        from oslo_config import cfg
+        from oslo_policy import policy
+
+        texts = _defaults(rules) | _overrides(policy_file)
+        conf = cfg.ConfigOpts()
+        conf([], default_config_files=[], default_config_dirs=[])
+        self._names = frozenset(texts)
+        self._engine: Any = policy.Enforcer(conf, rules=policy.Rules.from_dict(texts), use_conf=False)
+        if not self._engine.check_rules():
+            raise BadConfig(
+                f"{policy_file or 'the default policy'} refers to undefined rules, or in a circle"
+            )
+
+    def check(self, caller: Caller, rule: str, target: Mapping[str, object]) -> bool:
+        """May the caller do `rule` to `target`? A rule that nobody defined is refused, and logged."""
+        if rule not in self._names:
+            log.error("policy_rule_unknown", extra={"rule": rule})
+            return False
+        return bool(self._engine.enforce(rule, _known(target), _credentials(caller)))
+
+
+def _defaults(rules: Iterable[PolicyRule]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for rule in rules:
+        if rule.name in texts:
+            raise BadConfig(f"the policy rule {rule.name!r} is defined twice")
+        texts[rule.name] = rule.default
+    return texts
+
+
+def _overrides(policy_file: str | None) -> dict[str, str]:
+    from oslo_policy import policy
+
+    if policy_file is None:
+        return {}
+    try:
+        parsed = policy.parse_file_contents(Path(policy_file).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadConfig(f"policy file {policy_file}: {error}") from error
+    if not isinstance(parsed, dict) or not all(isinstance(text, str) for text in parsed.values()):
+        raise BadConfig(f"policy file {policy_file}: it must map the names of rules to texts")
+    return {str(name): text for name, text in parsed.items()}
+
+
+def _known(facts: Mapping[str, object]) -> dict[str, object]:
+    # An unknown fact must be absent: oslo.policy compares texts, and `None` would equal `None`.
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _credentials(caller: Caller) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "user_id": caller.user_id,
+        "project_id": caller.project_id,
+        "domain_id": caller.domain_id,
+        "system_scope": "all" if caller.system else None,
+        "roles": sorted(caller.roles),
+        "is_admin": caller.is_admin,
+    }
+    return _known(facts)
 
 
 def allow(request: Request, caller: Caller, rule: str, target: Mapping[str, object] | None = None) -> None:

@@ -1,0 +1,84 @@
+"""Serves an ASGI application from a thread of this process: one socket, a start that means it answers, a
+stop that takes seconds. `kcloud up`, a single-process `kcloud-api` and the functional tests use it."""
+
+import socket
+import threading
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from kcloud_common.errors import PermanentError
+
+BACKLOG = 2048
+GRACE_SECONDS = 2
+"""What requests under way get at shutdown. Long polls end then; whoever waits asks again."""
+KEEP_ALIVE_SECONDS = 75
+"""Longer than any usual client keeps an idle connection: the side that asks must be the one that closes."""
+
+
+class PortInUse(PermanentError):
+    code = "port_in_use"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port (0: any) now, so that a clash is known before anything was started. Raises PortInUse."""
+    try:
+        return socket.create_server((host, port), backlog=BACKLOG)
+    except OSError as error:
+        raise PortInUse(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{host}:{port}"
+
+
+def server_config(app: ASGIApp | str) -> uvicorn.Config:
+    """How kcloud runs uvicorn, wherever it does: logging and access lines are ours."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Says when it serves."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+
+class LiveServer:
+    """One application behind one listening socket. `url` has no trailing slash."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = _Server(server_config(app))
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listener],), name="http-server", daemon=True
+        )
+        self.url = url_of(listener)
+
+    def start(self) -> None:
+        """Return once requests are answered."""
+        self._thread.start()
+        while not self._server.serving.wait(0.1):
+            if not self._thread.is_alive():
+                raise PermanentError("The HTTP server did not start; its log says why.")
+
+    def close(self) -> None:
+        """Stop within about GRACE_SECONDS; safe to call twice, and before `start`."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(GRACE_SECONDS + 5)
+        self._listener.close()
