@@ -1,0 +1,194 @@
+"""Keeps what hosts report of their devices, and the claims of servers on them.
+
+A claim ends only by `release`, which the caller may use only once the device's host has reported the server
+gone (invariant I2). No report ends a claim, whatever it says or leaves out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from kcloud_api.accelerator.inventory import may_be_handed_out, provider_id
+from kcloud_api.accelerator.tables import ClaimRow, DeviceRow
+from kcloud_api.db.columns import utcnow
+from kcloud_common.errors import OutOfCapacity
+from kcloud_common.wire import DeviceReport, DeviceState
+
+MISSING = "missing"
+"""State of a device that its host no longer reports, but on which a claim rests."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRecord:
+    """One claimed device, as the assignment of its host wants it."""
+
+    id: UUID
+    server_id: UUID
+    host_id: UUID
+    device: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRecord:
+    """One device as last reported, and the claim on it."""
+
+    id: UUID
+    host_id: UUID
+    name: str
+    addresses: tuple[str, ...]
+    vendor_id: str
+    product_id: str
+    resource_class: str
+    traits: tuple[str, ...]
+    numa_node: int | None
+    pci_path: tuple[str, ...]
+    state: str
+    reason: str
+    last_seen: datetime
+    claim: ClaimRecord | None = None
+
+
+def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport]) -> bool:
+    """Store what the host says of its devices; True if something changed that placement must be told
+    (call placement's sync_host with inventory.device_providers then). Idempotent."""
+    rows = {row.name: row for row in _rows_of(session, host_id)}
+    claims = claim_ids(session, host_id)
+    changed = False
+    for device in devices:
+        row = rows.pop(device.name, None)
+        told = _placement_facts(row) if row is not None else None
+        row = row or _new_row(host_id, device.name)
+        _write(row, device, offered=may_be_handed_out(device, claims))
+        session.add(row)
+        changed = changed or told != _placement_facts(row)
+    for row in rows.values():
+        changed = changed or row.state != MISSING
+        _vanish(session, row)
+    session.flush()
+    return changed
+
+
+def claim(session: Session, server_id: UUID, provider_ids: Iterable[UUID]) -> tuple[ClaimRecord, ...]:
+    """Give the server those devices among these providers (others are left out, e.g. the host's own).
+
+    OutOfCapacity when one is claimed, quarantined or missing: search again; the transaction must be rolled
+    back. Claims are in the order of their devices' names.
+    """
+    rows = session.exec(
+        select(DeviceRow)
+        .where(col(DeviceRow.provider_id).in_(list(provider_ids)))
+        .order_by(DeviceRow.name)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for row in rows:
+        if row.state != DeviceState.FREE or not row.offered:
+            raise OutOfCapacity(f"device {row.name} is {row.state}", device=row.name, state=row.state)
+    now = utcnow()
+    claims = [ClaimRow(id=uuid4(), device_id=row.id, server_id=server_id, created_at=now) for row in rows]
+    session.add_all(claims)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise OutOfCapacity("a device was claimed by another server meanwhile") from error
+    return tuple(_claim_record(held, row) for held, row in zip(claims, rows, strict=True))
+
+
+def claims_of(session: Session, server_ids: Iterable[UUID]) -> Mapping[UUID, tuple[ClaimRecord, ...]]:
+    """The claims of each of these servers, in the order of their devices' names; servers without lack."""
+    found: dict[UUID, tuple[ClaimRecord, ...]] = {}
+    rows = session.exec(
+        select(ClaimRow, DeviceRow)
+        .join(DeviceRow, col(DeviceRow.id) == ClaimRow.device_id)
+        .where(col(ClaimRow.server_id).in_(list(server_ids)))
+        .order_by(DeviceRow.name)
+    )
+    for held, row in rows:
+        found[held.server_id] = (*found.get(held.server_id, ()), _claim_record(held, row))
+    return found
+
+
+def claim_ids(session: Session, host_id: UUID) -> frozenset[UUID]:
+    """All claims on this host's devices, for inventory.device_providers."""
+    rows = session.exec(
+        select(ClaimRow.id)
+        .join(DeviceRow, col(DeviceRow.id) == ClaimRow.device_id)
+        .where(DeviceRow.host_id == host_id)
+    )
+    return frozenset(rows)
+
+
+def release(session: Session, server_id: UUID) -> None:
+    """End the server's claims. Only after its host has reported it gone. Idempotent."""
+    session.exec(delete(ClaimRow).where(col(ClaimRow.server_id) == server_id))
+
+
+def devices(session: Session, *, host_id: UUID | None = None) -> tuple[DeviceRecord, ...]:
+    """All devices, or one host's, by host and name."""
+    statement = (
+        select(DeviceRow, ClaimRow)
+        .join(ClaimRow, col(ClaimRow.device_id) == DeviceRow.id, isouter=True)
+        .order_by(col(DeviceRow.host_id), DeviceRow.name)
+    )
+    if host_id is not None:
+        statement = statement.where(DeviceRow.host_id == host_id)
+    return tuple(_device_record(row, held) for row, held in session.exec(statement))
+
+
+def _rows_of(session: Session, host_id: UUID) -> Sequence[DeviceRow]:
+    statement = select(DeviceRow).where(DeviceRow.host_id == host_id).with_for_update()
+    return session.exec(statement.execution_options(populate_existing=True)).all()
+
+
+def _new_row(host_id: UUID, name: str) -> DeviceRow:
+    provider = provider_id(host_id, name)
+    return DeviceRow(id=provider, provider_id=provider, host_id=host_id, name=name)
+
+
+def _write(row: DeviceRow, device: DeviceReport, *, offered: bool) -> None:
+    row.addresses = list(device.addresses)
+    row.vendor_id = device.vendor_id
+    row.product_id = device.product_id
+    row.resource_class = device.resource_class
+    row.traits = list(device.traits)
+    row.numa_node = device.numa_node
+    row.pci_path = list(device.pci_path)
+    row.state = device.state.value
+    row.reason = device.reason
+    row.offered = offered
+    row.last_seen = utcnow()
+
+
+def _vanish(session: Session, row: DeviceRow) -> None:
+    """Forget a device that is no longer reported, unless a claim rests on it."""
+    claimed = session.exec(select(ClaimRow.id).where(ClaimRow.device_id == row.id)).first()
+    if claimed is None:
+        session.delete(row)
+        return
+    row.state = MISSING
+    row.offered = False
+    row.reason = "the host no longer reports this device"
+
+
+def _placement_facts(row: DeviceRow) -> tuple[object, ...]:
+    return (row.resource_class, tuple(row.traits), row.offered)
+
+
+def _claim_record(held: ClaimRow, row: DeviceRow) -> ClaimRecord:
+    return ClaimRecord(held.id, held.server_id, row.host_id, row.name, tuple(row.addresses))
+
+
+def _device_record(row: DeviceRow, held: ClaimRow | None) -> DeviceRecord:
+    return DeviceRecord(
+        id=row.id, host_id=row.host_id, name=row.name, addresses=tuple(row.addresses),
+        vendor_id=row.vendor_id, product_id=row.product_id, resource_class=row.resource_class,
+        traits=tuple(row.traits), numa_node=row.numa_node, pci_path=tuple(row.pci_path),
+        state=row.state, reason=row.reason, last_seen=row.last_seen,
+        claim=_claim_record(held, row) if held is not None else None,
+    )  # fmt: skip

@@ -1,0 +1,25 @@
+"""Knows which traits and resource classes exist without being made: the standard ones. Pure."""
+
+import re
+
+import os_resource_classes
+import os_traits
+
+CUSTOM = re.compile(r"^CUSTOM_[A-Z0-9_]+$")
+STANDARD_TRAITS: frozenset[str] = frozenset(os_traits.get_traits())
+STANDARD_CLASSES: tuple[str, ...] = tuple(os_resource_classes.STANDARDS)
+LONGEST = 255
+
+
+def is_custom(name: str) -> bool:
+    return len(name) <= LONGEST and CUSTOM.match(name) is not None
+
+
+def is_trait(name: str) -> bool:
+    """A standard trait, or a well-formed custom one."""
+    return name in STANDARD_TRAITS or is_custom(name)
+
+
+def is_resource_class(name: str) -> bool:
+    """A standard class, or a well-formed custom one."""
+    return name in STANDARD_CLASSES or is_custom(name)

@@ -1,0 +1,205 @@
+"""What the rest of kcloud asks of placement: keep hosts' trees, find candidates, claim, release.
+
+Nothing here commits: a claim stands or falls with the caller's transaction. On PostgreSQL the rows of the
+providers concerned are locked in one order (by id) before anything else, so that claimants queue and never
+deadlock; on SQLite writers queue at BEGIN.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from uuid import UUID
+
+from sqlalchemy import delete, update
+from sqlmodel import Session, col, select
+
+from kcloud_api.placement import generations, reading, syncing
+from kcloud_api.placement.candidates import Candidate, CandidateResult, Refusal, ways
+from kcloud_api.placement.capacity import misfit
+from kcloud_api.placement.inventory import HostInventory
+from kcloud_api.placement.refusing import refuse
+from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, ResourceRequest
+from kcloud_api.placement.tables import (
+    AllocationRow,
+    ConsumerRow,
+    InventoryRow,
+    Origin,
+    ProviderTraitRow,
+)
+from kcloud_common.errors import AlreadyExists, OutOfCapacity
+
+INSTANCE = "INSTANCE"
+"""Consumer type of a server (upstream's word)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerRecord:
+    """Who claims: a server's id, with whose it is."""
+
+    id: UUID
+    project_id: str
+    user_id: str
+    type: str = INSTANCE
+
+
+def sync_host(session: Session, host: HostInventory) -> None:
+    """Make the host's tree say what its report says. Idempotent; generations rise only where something
+    changed. AlreadyExists when another provider has one of the names."""
+    syncing.sync_host(session, host)
+
+
+def set_host_available(session: Session, host_id: UUID, available: bool) -> None:
+    """Record whether the control plane hears from the host; unavailable ones get no new servers.
+
+    Independent of what the host itself reports: `sync_host` with the trait COMPUTE_STATUS_DISABLED says "not
+    ready" and holds until the next sync_host. Idempotent; a host that was never synced is ignored.
+    """
+    status = {HOST_DOWN, HOST_NOT_READY}
+    mine = select(ProviderTraitRow.trait).where(
+        ProviderTraitRow.provider_id == host_id, ProviderTraitRow.origin == Origin.STATUS
+    )
+    if bool(session.exec(mine).first()) is not available:
+        return
+    generations.lock(session, [host_id])
+    if not generations.bump(session, [host_id]):
+        return
+    if available:
+        session.exec(
+            delete(ProviderTraitRow).where(
+                col(ProviderTraitRow.provider_id) == host_id, col(ProviderTraitRow.origin) == Origin.STATUS
+            )
+        )
+        return
+    session.add_all(
+        ProviderTraitRow(provider_id=host_id, trait=trait, origin=Origin.STATUS) for trait in sorted(status)
+    )
+    session.flush()
+
+
+def candidates(
+    session: Session,
+    request: ResourceRequest,
+    *,
+    limit: int,
+    per_host: int | None = 1,
+    order: str = "spread",
+) -> CandidateResult:
+    """At most `limit` ways to serve the request, `per_host` from one host (None: all its ways, equal
+    devices permuted as upstream does), hosts in the order of the policy `order` (candidates.ORDERS).
+
+    When there is none, every host is looked at and `refusals` has a reason for each.
+    """
+    found: list[Candidate] = []
+    refusals: list[Refusal] = []
+    for root_ids in reading.fitting_roots(session, request, order):
+        for tree in reading.trees(session, root_ids, request):
+            room = min(limit - len(found), per_host or limit)
+            here = tuple(islice(ways(tree, request, distinct=per_host is not None), room))
+            found += here
+            if not here:
+                refusals.append(refuse(tree, request))
+            if len(found) >= limit:
+                return CandidateResult(tuple(found), tuple(refusals))
+    if found:
+        return CandidateResult(tuple(found), tuple(refusals))
+    return CandidateResult((), tuple(_explain(session, request)))
+
+
+def claim(session: Session, consumer: ConsumerRecord, candidate: Candidate) -> None:
+    """Take what the candidate says, in the caller's transaction.
+
+    StaleGeneration: a provider changed since the candidate was read; search again. OutOfCapacity: it does
+    not fit. AlreadyExists: the consumer holds allocations. After any of them the transaction must be
+    rolled back.
+    """
+    if session.exec(select(ConsumerRow.id).where(ConsumerRow.id == consumer.id)).first() is not None:
+        raise AlreadyExists(f"consumer {consumer.id} has allocations", consumer=str(consumer.id))
+    generations.lock(session, candidate.allocations)
+    for provider_id in sorted(candidate.allocations):
+        generations.advance(session, provider_id, candidate.generations[provider_id])
+    for provider_id, amounts in sorted(candidate.allocations.items()):
+        for resource_class, amount in sorted(amounts.items()):
+            _take_stock(session, provider_id, resource_class, amount)
+            session.add(
+                AllocationRow(
+                    consumer_id=consumer.id, provider_id=provider_id,
+                    resource_class=resource_class, used=amount,
+                )
+            )  # fmt: skip
+    session.add(
+        ConsumerRow(
+            id=consumer.id, project_id=consumer.project_id, user_id=consumer.user_id, type=consumer.type
+        )
+    )
+    session.flush()
+
+
+def release(session: Session, consumer_id: UUID) -> None:
+    """Give back all that the consumer holds. Idempotent."""
+    held = allocations(session, [consumer_id]).get(consumer_id, {})
+    generations.lock(session, held)
+    # Read again under the lock: another release of the same consumer may have been first.
+    held = allocations(session, [consumer_id]).get(consumer_id, {})
+    generations.bump(session, held)
+    for provider_id, amounts in sorted(held.items()):
+        for resource_class, amount in sorted(amounts.items()):
+            session.exec(
+                update(InventoryRow)
+                .where(
+                    col(InventoryRow.provider_id) == provider_id,
+                    col(InventoryRow.resource_class) == resource_class,
+                )
+                .values(used=InventoryRow.used - amount, free=InventoryRow.free + amount)
+                .execution_options(synchronize_session=False)
+            )
+    session.exec(delete(AllocationRow).where(col(AllocationRow.consumer_id) == consumer_id))
+    session.exec(delete(ConsumerRow).where(col(ConsumerRow.id) == consumer_id))
+
+
+def allocations(
+    session: Session, consumer_ids: Iterable[UUID]
+) -> Mapping[UUID, Mapping[UUID, Mapping[str, int]]]:
+    """What these consumers hold: consumer to provider to class to amount; those that hold nothing lack."""
+    found: dict[UUID, dict[UUID, dict[str, int]]] = {}
+    rows = session.exec(
+        select(
+            AllocationRow.consumer_id,
+            AllocationRow.provider_id,
+            AllocationRow.resource_class,
+            AllocationRow.used,
+        ).where(col(AllocationRow.consumer_id).in_(list(consumer_ids)))
+    )
+    for consumer_id, provider_id, resource_class, used in rows:
+        found.setdefault(consumer_id, {}).setdefault(provider_id, {})[resource_class] = used
+    return found
+
+
+def _explain(session: Session, request: ResourceRequest) -> Iterator[Refusal]:
+    for root_ids in reading.all_roots(session, request):
+        for tree in reading.trees(session, root_ids, request):
+            yield refuse(tree, request)
+
+
+def _take_stock(session: Session, provider_id: UUID, resource_class: str, amount: int) -> None:
+    """Move `amount` from free to used, or OutOfCapacity."""
+    mine = (
+        col(InventoryRow.provider_id) == provider_id,
+        col(InventoryRow.resource_class) == resource_class,
+    )
+    row = session.exec(select(InventoryRow).where(*mine).execution_options(populate_existing=True)).first()
+    code = misfit(reading.stock_of(row), amount) if row is not None else "resource_class_short"
+    if code is None:
+        # The condition is repeated where it counts: in the statement that takes.
+        taken = session.exec(
+            update(InventoryRow)
+            .where(*mine, col(InventoryRow.free) >= amount)
+            .values(used=InventoryRow.used + amount, free=InventoryRow.free - amount)
+            .execution_options(synchronize_session=False)
+        )
+        if taken.rowcount == 1:
+            return
+    raise OutOfCapacity(
+        f"{amount} {resource_class} no longer fit into resource provider {provider_id}",
+        provider=str(provider_id), resource_class=resource_class, needed=amount,
+        reason=code or "resource_class_short",
+    )  # fmt: skip
