@@ -73,7 +73,7 @@ def _meta_data(guest: GuestFacts) -> Mapping[str, object]:
 def _network_data(guest: GuestFacts) -> Mapping[str, object]:
     """Links are matched by MAC: the guest's own interface names do not matter."""
     links = [
-        {"id": f"nic{index}", "type": "phy", "ethernet_mac_address": nic.mac, "mtu": None, "vif_id": None}
+        {"id": f"nic{index}", "type": "phy", "ethernet_mac_address": nic.mac}
         for index, nic in enumerate(guest.nics)
     ]
     networks = [
