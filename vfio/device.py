@@ -4,9 +4,10 @@ Facts follow the kernel's sysfs ABI (Documentation/ABI/testing/sysfs-bus-pci).
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-ADDRESS = re.compile(r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$")
+ADDRESS = re.compile(r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\Z")
 
 
 def checked_address(text: str) -> str:
@@ -58,3 +59,26 @@ class PciDevice:
     def name(self) -> str:
         """Libvirt's node-device style name: `pci_0000_41_00_0`."""
         return "pci_" + self.address.replace(":", "_").replace(".", "_")
+
+    @property
+    def slot(self) -> str:
+        """The address without its function: what one card's functions share."""
+        return self.address.rpartition(".")[0]
+
+    @property
+    def described(self) -> str:
+        """For messages: address, ids, class and driver."""
+        driver = f"driver {self.driver}" if self.driver else "no driver"
+        ids = f"{self.vendor:04x}:{self.product:04x}"
+        return f"{self.address} ({ids}, class {self.class_code >> 8:04x}, {driver})"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All PCI functions of a host as they were at one moment."""
+
+    devices: Mapping[str, PciDevice]
+    """By address."""
+    groups: Mapping[int, tuple[str, ...]]
+    """IOMMU group to its members, sorted; a member that is no PCI device has its own kind of name."""
+    boot_id: str | None = None

@@ -1,0 +1,134 @@
+"""Writes down, before anything is changed, what a claim's functions were: one fsynced JSON file per claim."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import UUID
+
+from vfio.device import checked_address
+from vfio.errors import JournalDamaged
+
+_VERSION = 1
+_SUFFIX = ".json"
+_UNFINISHED = ".tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRecord:
+    """One function before we touched it. `override` is the text of driver_override, None for none.
+    `known` is False when the record was lost: then the kernel chooses the driver at release."""
+
+    address: str
+    driver: str | None
+    override: str | None
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRecord:
+    """`addresses` are what the claim asked for; `functions` all that was taken with them. Of another boot
+    than the present one, it only says that the claim exists: a reboot undoes every binding."""
+
+    claim_id: UUID
+    boot_id: str | None
+    addresses: tuple[str, ...]
+    functions: tuple[FunctionRecord, ...]
+
+
+class Journal:
+    """A folder of records. A write is there whole or not at all, also after a power cut."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def write(self, record: ClaimRecord) -> None:
+        """Durable when it returns; replaces an older record of the same claim."""
+        target = self._path(record.claim_id)
+        unfinished = target.with_suffix(_UNFINISHED)
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(_encode(record))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(target)
+        self._sync()
+
+    def read(self, claim_id: UUID) -> ClaimRecord | None:
+        """None when there is no record; JournalDamaged when there is one that cannot be read."""
+        path = self._path(claim_id)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError as error:
+            raise JournalDamaged(f"{path}: not text") from error
+        return _decode(text, path)
+
+    def remove(self, claim_id: UUID) -> None:
+        """Forget a claim, with what an interrupted write left of it. Safe to repeat."""
+        target = self._path(claim_id)
+        target.unlink(missing_ok=True)
+        target.with_suffix(_UNFINISHED).unlink(missing_ok=True)
+        self._sync()
+
+    def records(self) -> Mapping[UUID, ClaimRecord]:
+        """All readable records; `damaged` has the others."""
+        return self._all()[0]
+
+    def damaged(self) -> Mapping[UUID, str]:
+        """Claims whose record cannot be read, with the reason."""
+        return self._all()[1]
+
+    def _all(self) -> tuple[dict[UUID, ClaimRecord], dict[UUID, str]]:
+        good: dict[UUID, ClaimRecord] = {}
+        bad: dict[UUID, str] = {}
+        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+            try:
+                claim_id = UUID(path.stem)
+            except ValueError:
+                continue  # not one of ours
+            try:
+                record = self.read(claim_id)
+            except JournalDamaged as error:
+                bad[claim_id] = str(error)
+            else:
+                if record is not None:
+                    good[claim_id] = record
+        return good, bad
+
+    def _path(self, claim_id: UUID) -> Path:
+        return self._folder / f"{claim_id}{_SUFFIX}"
+
+    def _sync(self) -> None:
+        # A rename or unlink is durable only when the folder is.
+        handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _encode(record: ClaimRecord) -> str:
+    return (
+        json.dumps({"version": _VERSION, **asdict(record), "claim_id": str(record.claim_id)}, indent=1) + "\n"
+    )
+
+
+def _decode(text: str, path: Path) -> ClaimRecord:
+    try:
+        raw = json.loads(text)
+        if raw["version"] != _VERSION:
+            raise JournalDamaged(f"{path}: version {raw['version']!r} is not known here")
+        return ClaimRecord(
+            claim_id=UUID(raw["claim_id"]),
+            boot_id=raw["boot_id"],
+            addresses=tuple(checked_address(address) for address in raw["addresses"]),
+            functions=tuple(
+                FunctionRecord(checked_address(f["address"]), f["driver"], f["override"], f["known"])
+                for f in raw["functions"]
+            ),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise JournalDamaged(f"{path}: {type(error).__name__}: {error}") from error
