@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from uuid import UUID, uuid5
 
 from kcloud_api.placement.inventory import Inventory, ProviderInventory
+from kcloud_api.placement.names import canonical_class
 from kcloud_common.wire import DeviceReport, DeviceState
 
 
@@ -22,7 +23,7 @@ def device_providers(
             id=provider_id(host_id, device.name),
             name=f"{host_name}_{device.name}",
             inventories={
-                device.resource_class: Inventory(
+                canonical_class(device.resource_class): Inventory(
                     total=1, reserved=0 if may_be_handed_out(device, claims) else 1
                 )
             },

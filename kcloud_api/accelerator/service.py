@@ -7,6 +7,7 @@ gone (invariant I2). No report ends a claim, whatever it says or leaves out.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import delete
@@ -16,6 +17,7 @@ from sqlmodel import Session, col, select
 from kcloud_api.accelerator.inventory import may_be_handed_out, provider_id
 from kcloud_api.accelerator.tables import ClaimRow, DeviceRow
 from kcloud_api.db.columns import utcnow
+from kcloud_api.placement.names import canonical_class
 from kcloud_common.errors import OutOfCapacity
 from kcloud_common.wire import DeviceReport, DeviceState
 
@@ -63,9 +65,8 @@ def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport
     for device in devices:
         row = rows.pop(device.name, None)
         told = _placement_facts(row) if row is not None else None
-        row = row or _new_row(host_id, device.name)
-        _write(row, device, offered=may_be_handed_out(device, claims))
-        session.add(row)
+        facts = _facts(device, offered=may_be_handed_out(device, claims))
+        row = _write(session, host_id, device.name, facts)
         changed = changed or told != _placement_facts(row)
     for row in rows.values():
         changed = changed or row.state != MISSING
@@ -146,23 +147,19 @@ def _rows_of(session: Session, host_id: UUID) -> Sequence[DeviceRow]:
     return session.exec(statement.execution_options(populate_existing=True)).all()
 
 
-def _new_row(host_id: UUID, name: str) -> DeviceRow:
+def _facts(device: DeviceReport, *, offered: bool) -> dict[str, Any]:
+    return {
+        "addresses": list(device.addresses), "vendor_id": device.vendor_id,
+        "product_id": device.product_id, "resource_class": canonical_class(device.resource_class),
+        "traits": list(device.traits), "numa_node": device.numa_node, "pci_path": list(device.pci_path),
+        "state": device.state.value, "reason": device.reason, "offered": offered, "last_seen": utcnow(),
+    }  # fmt: skip
+
+
+def _write(session: Session, host_id: UUID, name: str, facts: dict[str, Any]) -> DeviceRow:
     provider = provider_id(host_id, name)
-    return DeviceRow(id=provider, provider_id=provider, host_id=host_id, name=name)
-
-
-def _write(row: DeviceRow, device: DeviceReport, *, offered: bool) -> None:
-    row.addresses = list(device.addresses)
-    row.vendor_id = device.vendor_id
-    row.product_id = device.product_id
-    row.resource_class = device.resource_class
-    row.traits = list(device.traits)
-    row.numa_node = device.numa_node
-    row.pci_path = list(device.pci_path)
-    row.state = device.state.value
-    row.reason = device.reason
-    row.offered = offered
-    row.last_seen = utcnow()
+    row = DeviceRow(id=provider, provider_id=provider, host_id=host_id, name=name, **facts)
+    return session.merge(row)
 
 
 def _vanish(session: Session, row: DeviceRow) -> None:

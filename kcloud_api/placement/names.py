@@ -9,6 +9,13 @@ CUSTOM = re.compile(r"^CUSTOM_[A-Z0-9_]+$")
 STANDARD_TRAITS: frozenset[str] = frozenset(os_traits.get_traits())
 STANDARD_CLASSES: tuple[str, ...] = tuple(os_resource_classes.STANDARDS)
 LONGEST = 255
+CLASS_ALIASES = {"CUSTOM_AICHIP": "CUSTOM_NPU"}
+"""openKcloud's words for classes that have another name here; understood wherever a class is given."""
+
+
+def canonical_class(name: str) -> str:
+    """The class that this name stands for: mostly itself."""
+    return CLASS_ALIASES.get(name, name)
 
 
 def is_custom(name: str) -> bool:
