@@ -81,11 +81,12 @@ def claim(session: Session, server_id: UUID, provider_ids: Iterable[UUID]) -> tu
     OutOfCapacity when one is claimed, quarantined or missing: search again; the transaction must be rolled
     back. Claims are in the order of their devices' names.
     """
+    # No row lock here: a report locks devices before providers, the claimant holds providers already. A
+    # device that turns bad at this very moment is as one that turns bad just after.
     rows = session.exec(
         select(DeviceRow)
         .where(col(DeviceRow.provider_id).in_(list(provider_ids)))
         .order_by(DeviceRow.name)
-        .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
     for row in rows:
@@ -143,8 +144,9 @@ def devices(session: Session, *, host_id: UUID | None = None) -> tuple[DeviceRec
 
 
 def _rows_of(session: Session, host_id: UUID) -> Sequence[DeviceRow]:
-    statement = select(DeviceRow).where(DeviceRow.host_id == host_id).with_for_update()
-    return session.exec(statement.execution_options(populate_existing=True)).all()
+    statement = select(DeviceRow).where(DeviceRow.host_id == host_id).order_by(DeviceRow.name)
+    # Two reports of one host queue here.
+    return session.exec(statement.with_for_update().execution_options(populate_existing=True)).all()
 
 
 def _facts(device: DeviceReport, *, offered: bool) -> dict[str, Any]:

@@ -11,20 +11,16 @@ from kcloud_common.errors import StaleGeneration
 
 
 def lock(session: Session, provider_ids: Iterable[UUID]) -> None:
-    """Hold these rows until the transaction ends, taken in one order so that writers never deadlock.
+    """Hold the trees of these providers until the transaction ends. The root's row stands for its whole
+    tree, and roots are taken in one order, so that writers queue and never deadlock.
 
     SQLite has no row locks and needs none: its writers queue at BEGIN.
     """
     ids = sorted(provider_ids)
     if ids:
-        statement = select(ProviderRow.id).where(col(ProviderRow.id).in_(ids)).order_by(col(ProviderRow.id))
+        roots = select(ProviderRow.root_id).where(col(ProviderRow.id).in_(ids))
+        statement = select(ProviderRow.id).where(col(ProviderRow.id).in_(roots)).order_by(col(ProviderRow.id))
         session.exec(statement.with_for_update()).all()
-
-
-def lock_tree(session: Session, root_id: UUID) -> None:
-    """The same for a root and all below it."""
-    statement = select(ProviderRow.id).where(ProviderRow.root_id == root_id).order_by(col(ProviderRow.id))
-    session.exec(statement.with_for_update()).all()
 
 
 def advance(session: Session, provider_id: UUID, read: int) -> None:

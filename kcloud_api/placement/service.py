@@ -1,8 +1,7 @@
 """What the rest of kcloud asks of placement: keep hosts' trees, find candidates, claim, release.
 
-Nothing here commits: a claim stands or falls with the caller's transaction. On PostgreSQL the rows of the
-providers concerned are locked in one order (by id) before anything else, so that claimants queue and never
-deadlock; on SQLite writers queue at BEGIN.
+Nothing here commits: a claim stands or falls with the caller's transaction. Every writer of a provider tree
+first takes the tree's lock (generations.py), so that two claimants queue and the second sees what the first did.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 def sync_host(session: Session, host: HostInventory) -> None:
     """See service.sync_host."""
     host = _with_known_names(host)
-    generations.lock_tree(session, host.host_id)
+    generations.lock(session, [host.host_id])
     changes = plan(_current(session, host.host_id), host)
     if not changes:
         return

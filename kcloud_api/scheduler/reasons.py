@@ -5,10 +5,10 @@ details name each host with its reason and numbers, the nearest miss first (inva
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from kcloud_api.placement.candidates import CandidateResult, Refusal
+from kcloud_api.placement.candidates import Refusal
 
 HOSTS_NAMED = 200
 """Details end after this many hosts; they are kept with the server for as long as it is there."""
@@ -75,19 +75,18 @@ NEARNESS = (
 """What a tenant can mend comes first, then what passes by itself, then what somebody else has to change."""
 
 
-def explain(result: CandidateResult) -> Explanation:
-    """For a result without candidates."""
-    if not result.refusals:
+def explain(refusals: Sequence[Refusal]) -> Explanation:
+    """For a search that found no candidate: the refusals of every host."""
+    if not refusals:
         return Explanation(
             "No valid host was found: this cloud has no host yet. Ask its operator to add one.",
             "No host has reported an inventory: enrol one with `kcloud host enroll`.",
         )
-    nearest = min(result.refusals, key=_distance)
+    nearest = min(refusals, key=_distance)
     message = (
-        f"No valid host was found. {_counted(result.refusals)}. "
-        f"What would help: {HELP[nearest.code](nearest)}."
+        f"No valid host was found. {_counted(refusals)}. What would help: {HELP[nearest.code](nearest)}."
     )
-    return Explanation(message, _details(nearest, result.refusals))
+    return Explanation(message, _details(nearest, refusals))
 
 
 def _counted(refusals: Iterable[Refusal]) -> str:
@@ -109,7 +108,7 @@ _SINGULAR = {
 }  # fmt: skip
 
 
-def _details(nearest: Refusal, refusals: tuple[Refusal, ...]) -> str:
+def _details(nearest: Refusal, refusals: Sequence[Refusal]) -> str:
     ordered = sorted(refusals, key=lambda r: (_distance(r), r.host))
     lines = [f"Nearest miss: {_line(nearest)}", *(_line(refusal) for refusal in ordered[:HOSTS_NAMED])]
     if len(ordered) > HOSTS_NAMED:

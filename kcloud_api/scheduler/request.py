@@ -7,7 +7,7 @@ leaves the class out. Other extra specs are not placement's and pass by.
 
 import re
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from kcloud_api.placement.names import canonical_class, is_resource_class, is_trait
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, UNSUFFIXED, ResourceRequest
@@ -23,21 +23,16 @@ LARGEST = 2**31 - 1
 """As the Placement API has it."""
 
 
-class FlavorShape(Protocol):
+@dataclass(frozen=True, slots=True)
+class FlavorShape:
     """What of a flavor matters here."""
 
-    @property
-    def vcpus(self) -> int: ...
-    @property
-    def ram_mib(self) -> int: ...
-    @property
-    def disk_gib(self) -> int: ...
-    @property
-    def ephemeral_gib(self) -> int: ...
-    @property
-    def swap_mib(self) -> int: ...
-    @property
-    def extra_specs(self) -> Mapping[str, str]: ...
+    vcpus: int
+    ram_mib: int
+    disk_gib: int = 0
+    ephemeral_gib: int = 0
+    swap_mib: int = 0
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
 
 
 def from_flavor(flavor: FlavorShape) -> ResourceRequest:
