@@ -1,0 +1,120 @@
+"""What can be done to a host, one small deed each. Pure data: planner.py makes them, execute.py does them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from hypervisor_drivers.spec import DomainSpec
+from kcloud_common.wire import GuestData, ImageWant, PortWant
+from kcloud_compute.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRecord:
+    step: ClassVar[str] = "record"
+    server_id: UUID
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class FetchImage:
+    step: ClassVar[str] = "image"
+    server_id: UUID
+    image: ImageWant
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDisk:
+    """An overlay on the cached image. `size_gib` 0: as large as the image says."""
+
+    step: ClassVar[str] = "disk"
+    server_id: UUID
+    image: ImageWant
+    size_gib: int
+
+
+@dataclass(frozen=True, slots=True)
+class MakeConfigDrive:
+    step: ClassVar[str] = "config"
+    server_id: UUID
+    name: str
+    guest: GuestData
+    ports: tuple[PortWant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareDevice:
+    step: ClassVar[str] = "prepare"
+    server_id: UUID
+    claim_id: UUID
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Define:
+    step: ClassVar[str] = "define"
+    server_id: UUID
+    spec: DomainSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    step: ClassVar[str] = "start"
+    server_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Reboot:
+    step: ClassVar[str] = "reboot"
+    server_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    step: ClassVar[str] = "stop"
+    server_id: UUID
+    grace_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Undefine:
+    step: ClassVar[str] = "undefine"
+    server_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDevice:
+    step: ClassVar[str] = "release"
+    server_id: UUID
+    """Of the server it was prepared for; of the claim itself when no server is known any more."""
+    claim_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFiles:
+    step: ClassVar[str] = "remove"
+    server_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class UploadConsole:
+    step: ClassVar[str] = "console"
+    server_id: UUID
+    count: int
+
+
+Action = (
+    WriteRecord
+    | FetchImage
+    | MakeDisk
+    | MakeConfigDrive
+    | PrepareDevice
+    | Define
+    | Start
+    | Reboot
+    | Stop
+    | Undefine
+    | ReleaseDevice
+    | RemoveFiles
+    | UploadConsole
+)

@@ -1,0 +1,204 @@
+"""Decides what to do on this host: from the assignment and one observation to actions in order. Pure.
+
+A plan leaves its executor nothing to choose. Whatever subset of a server's artefacts is there, the plan adds
+what is missing; applied, the next plan is empty. Servers that the assignment does not name are not touched.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from hypervisor_drivers.spec import DomainState
+from kcloud_common.wire import Assignment, Fault, Power, Presence, ServerWant
+from kcloud_compute.actions import (
+    Action,
+    Define,
+    FetchImage,
+    MakeConfigDrive,
+    MakeDisk,
+    PrepareDevice,
+    Reboot,
+    ReleaseDevice,
+    RemoveFiles,
+    Start,
+    Stop,
+    Undefine,
+    UploadConsole,
+    WriteRecord,
+)
+from kcloud_compute.claims import Holders, claims_to_release, has_other_devices, is_ready, may_have, orphans
+from kcloud_compute.observed import Folder, Observed
+from kcloud_compute.records import Record
+from kcloud_compute.translate import Host, domain_spec
+
+LIVE = frozenset({DomainState.RUNNING, DomainState.PAUSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a server can't be worked on now; `permanent`: not before its want changes."""
+
+    fault: Fault
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlan:
+    """Either actions in order, or an obstacle; neither: the server is as it should be."""
+
+    want: ServerWant
+    actions: tuple[Action, ...] = ()
+    obstacle: Obstacle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    servers: tuple[ServerPlan, ...] = ()
+    consoles: tuple[UploadConsole, ...] = ()
+    orphans: tuple[ReleaseDevice, ...] = ()
+    """Devices prepared for claims that nobody knows any more."""
+
+
+def plan(assignment: Assignment, observed: Observed, host: Host) -> HostPlan:
+    """Removals and builds of one turn. Plans of different servers may be carried out side by side."""
+    wants = {want.id: want for want in assignment.servers}
+    holders = Holders(observed)
+    servers = [_server_plan(wants[id], wants, observed, host, holders) for id in sorted(wants)]
+    return HostPlan(tuple(servers), _consoles(wants, observed), orphans(wants, observed))
+
+
+def _server_plan(
+    want: ServerWant, wants: Mapping[UUID, ServerWant], observed: Observed, host: Host, holders: Holders
+) -> ServerPlan:
+    if want.presence is Presence.ABSENT:
+        return ServerPlan(want, _removal(want, wants, observed))
+    domain = observed.domains.get(want.id)
+    if domain is not None and domain.state in LIVE:
+        return ServerPlan(want, _while_live(want, observed, host))
+    obstacle = _obstacle(want, observed, holders)
+    if obstacle is not None:
+        return ServerPlan(want, obstacle=obstacle)
+    holders.take(want)
+    return ServerPlan(want, (*_artefacts(want, observed, host), *_power_on(want, observed, host)))
+
+
+# --- removal -----------------------------------------------------------------------------------------
+
+
+def _removal(want: ServerWant, wants: Mapping[UUID, ServerWant], observed: Observed) -> tuple[Action, ...]:
+    """Stop, undefine, give devices back, remove files: each only when there is something to do."""
+    actions: list[Action] = []
+    domain = observed.domains.get(want.id)
+    if domain is not None:
+        if domain.state in LIVE:
+            actions.append(Stop(want.id, 0.0))
+        actions.append(Undefine(want.id))
+    for claim in claims_to_release(want, wants, observed):
+        if claim.addresses:  # the journal's entry is damaged; preparing again mends it
+            actions.append(PrepareDevice(want.id, claim.id, claim.addresses))
+        actions.append(ReleaseDevice(want.id, claim.id))
+    if want.id in observed.folders:
+        actions.append(RemoveFiles(want.id))
+    return tuple(actions)
+
+
+# --- a server that should be here ----------------------------------------------------------------------
+
+
+def _while_live(want: ServerWant, observed: Observed, host: Host) -> tuple[Action, ...]:
+    record = _record(want, observed)
+    if want.power is Power.OFF:
+        off = _settled(want, observed, running=False)
+        return (Stop(want.id, host.shutdown_grace), WriteRecord(want.id, off))
+    on = _settled(want, observed, running=True)
+    if record is not None and record.has_run and want.reboot_count > record.reboot_count:
+        return (Reboot(want.id), WriteRecord(want.id, on))
+    return () if record == on else (WriteRecord(want.id, on),)
+
+
+def _artefacts(want: ServerWant, observed: Observed, host: Host) -> tuple[Action, ...]:
+    """Whatever is missing before the server can be started."""
+    actions: list[Action] = []
+    folder = observed.folders.get(want.id, Folder())
+    domain = observed.domains.get(want.id)
+    claims = tuple(claim.id for claim in want.claims)
+    if folder.record is None or folder.record.claims != claims:
+        record = folder.record or Record(reboot_count=want.reboot_count, boot_id=observed.boot_id)
+        actions.append(WriteRecord(want.id, record.model_copy(update={"claims": claims})))
+    if want.image is not None:
+        if want.image.sha512 not in observed.images:
+            actions.append(FetchImage(want.id, want.image))
+        if not folder.disk:
+            actions.append(MakeDisk(want.id, want.image, want.disk_gib))
+    if want.guest is not None and not folder.config_drive:
+        actions.append(MakeConfigDrive(want.id, want.name, want.guest, want.ports))
+    actions += [
+        PrepareDevice(want.id, claim.id, claim.addresses)
+        for claim in want.claims
+        if not is_ready(claim, observed)
+    ]
+    if domain is None or has_other_devices(domain, want):
+        actions.append(Define(want.id, domain_spec(want, host)))
+    return tuple(actions)
+
+
+def _power_on(want: ServerWant, observed: Observed, host: Host) -> tuple[Action, ...]:
+    record = _record(want, observed)
+    if want.power is Power.ON and _should_start(want, record, observed.boot_id, host):
+        return (Start(want.id), WriteRecord(want.id, _settled(want, observed, running=True)))
+    off = _settled(want, observed, running=False)
+    return () if record == off else (WriteRecord(want.id, off),)
+
+
+def _should_start(want: ServerWant, record: Record | None, boot_id: UUID, host: Host) -> bool:
+    """Once per generation and per reboot asked for. One that then stopped by itself stays as it is."""
+    if record is None or record.generation != want.generation or want.reboot_count > record.reboot_count:
+        return True
+    return host.resume and record.running and record.boot_id != boot_id
+
+
+def _settled(want: ServerWant, observed: Observed, *, running: bool) -> Record:
+    """What to remember once the server is in the power state that its want asks for."""
+    before = _record(want, observed)
+    live = want.id in observed.domains and observed.domains[want.id].state in LIVE
+    return Record(
+        claims=tuple(claim.id for claim in want.claims),
+        generation=want.generation,
+        has_run=running or live or (before is not None and before.has_run),
+        running=running,
+        boot_id=observed.boot_id,
+        reboot_count=want.reboot_count,
+    )
+
+
+def _record(want: ServerWant, observed: Observed) -> Record | None:
+    folder = observed.folders.get(want.id)
+    return folder.record if folder else None
+
+
+def _obstacle(want: ServerWant, observed: Observed, holders: Holders) -> Obstacle | None:
+    folder = observed.folders.get(want.id, Folder())
+    if not folder.disk and folder.record is not None and folder.record.has_run:
+        return _fault("disk_lost", "The server's disk is missing on its host.", f"no disk for {want.id}")
+    if not folder.disk and want.image is None:
+        return _fault("no_image", "The server has no image to boot from.", f"no image, no disk for {want.id}")
+    for claim in want.claims:
+        if not may_have(claim, observed):
+            details = f"claim {claim.id}: {claim.device} {claim.addresses}"
+            return _fault("device_not_offered", "The device is not offered by its host (any more).", details)
+    address = holders.contested(want)
+    if address is not None:
+        return _fault("device_busy", "The device is still in use.", f"{address} is held by another", False)
+    return None
+
+
+def _fault(code: str, message: str, details: str, permanent: bool = True) -> Obstacle:
+    return Obstacle(Fault(code=code, message=message, details=details), permanent)
+
+
+def _consoles(wants: Mapping[UUID, ServerWant], observed: Observed) -> tuple[UploadConsole, ...]:
+    return tuple(
+        UploadConsole(want.id, want.console_count)
+        for want in wants.values()
+        if want.presence is Presence.PRESENT and want.console_count > observed.consoles.get(want.id, 0)
+    )
