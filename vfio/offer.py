@@ -93,7 +93,7 @@ def _offer_group(
             "mixed_classes",
             wanted,
             f"IOMMU group {group} ({', '.join(verdict.members)}) is given away whole, but its devices are of "
-            f"different resource classes ({', '.join(classes)}). Way out: rules that give all the same class, "
+            f"different resource classes ({', '.join(classes)}). Way out: rules that give them one class, "
             f"such as address:{wanted[0]}={classes[0]}.",
         )
     first = snapshot.devices[wanted[0]]

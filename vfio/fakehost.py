@@ -1,0 +1,175 @@
+"""A host in a folder whose kernel answers writes, can be told to fail, and under which a process can die."""
+
+import os
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from vfio.fakekernel import FakeKernel
+from vfio.faketree import FakeFunction, FakeTree
+from vfio.sysfs import Sysfs
+
+
+class Crash(BaseException):
+    """The process is gone. No code under test may handle it, hence no Exception."""
+
+
+@dataclass
+class _Fault:
+    pattern: str
+    errno: int
+    times: int
+
+
+@dataclass
+class _CrashPlan:
+    writes_left: int
+    after: bool
+
+
+@dataclass
+class _Vanishing:
+    pattern: str
+    address: str
+
+
+@dataclass
+class _Plans:
+    faults: list[_Fault] = field(default_factory=list)
+    vanishing: list[_Vanishing] = field(default_factory=list)
+    crash: _CrashPlan | None = None
+
+
+class FakeHost:
+    """A fake host over a folder, made there when it is empty, found again when it is not."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tree = FakeTree(folder)
+        self._kernel = FakeKernel(self._tree)
+        self._plans = _Plans()
+        self.writes: list[tuple[str, str]] = []
+        """Every write that reached the kernel: path and text."""
+
+    def sysfs(self) -> Sysfs:
+        """A view for one process: after a Crash all its calls raise Crash; a new view works again."""
+        return Sysfs(self._tree.root, _Process(self))
+
+    # --- what the host has ---------------------------------------------------------------------------
+
+    def add(self, *functions: FakeFunction) -> None:
+        for function in functions:
+            self._tree.add(function)
+
+    def addresses(self) -> tuple[str, ...]:
+        return self._tree.addresses()
+
+    def add_disk(self, name: str, address: str, mounted_at: str) -> None:
+        self._tree.add_disk(name, address, mounted_at)
+
+    def add_nic(self, name: str, address: str, *, up: bool) -> None:
+        self._tree.add_nic(name, address, up=up)
+
+    def put(self, path: str, text: str) -> None:
+        """Write a file as the kernel itself would change it."""
+        self._tree.put(path, text)
+
+    def load_driver(self, driver: str) -> None:
+        self._tree.add_driver(driver)
+
+    def driver_of(self, address: str) -> str | None:
+        return self._tree.driver_of(address)
+
+    def picture(self) -> dict[str, str]:
+        """All of /sys and /proc, for comparing before and after."""
+        return self._tree.picture()
+
+    def reboot(self) -> None:
+        """Bindings and virtual functions are gone, native drivers are back."""
+        for address in self.addresses():
+            if self._tree.folder(address) is None:
+                continue  # went with its physical function
+            self._kernel.write(f"sys/bus/pci/devices/{address}/driver_override", b"\n")
+            if driver := self.driver_of(address):
+                self._kernel.write(f"sys/bus/pci/drivers/{driver}/unbind", address.encode())
+            self._kernel.write("sys/bus/pci/drivers_probe", address.encode())
+        self._tree.new_boot()
+
+    # --- what goes wrong -----------------------------------------------------------------------------
+
+    def fail(self, pattern: str, number: int, *, times: int = 1) -> None:
+        """The next writes to paths like `pattern` (fnmatch) get this errno; other writes pass."""
+        self._plans.faults.append(_Fault(pattern, number, times))
+
+    def refuse(self, driver: str, address: str, number: int) -> None:
+        """The driver's probe of this function fails from now on."""
+        self._kernel.refusals[driver, address] = number
+
+    def relent(self) -> None:
+        """Forget every planned failure."""
+        self._kernel.refusals.clear()
+        self._plans = _Plans()
+
+    def vanish(self, address: str) -> None:
+        """Surprise removal."""
+        self._tree.remove(address)
+
+    def vanish_at(self, pattern: str, address: str) -> None:
+        """Surprise removal just before the first read or write of a path like `pattern`."""
+        self._plans.vanishing.append(_Vanishing(pattern, address))
+
+    def crash_at_write(self, index: int, *, after: bool = False) -> None:
+        """The process dies at its write number `index` from now (0 is the next), before or after it."""
+        self._plans.crash = _CrashPlan(index, after)
+
+    # --- the kernel's side, called by _Process -------------------------------------------------------
+
+    def touched(self, path: str) -> None:
+        for plan in [plan for plan in self._plans.vanishing if fnmatchcase(path, plan.pattern)]:
+            self._plans.vanishing.remove(plan)
+            self._tree.remove(plan.address)
+
+    def written(self, path: str, data: bytes) -> None:
+        crash = self._plans.crash
+        due = crash is not None and crash.writes_left == 0
+        if crash is not None:
+            crash.writes_left -= 1
+        if due and crash is not None and not crash.after:
+            raise self._crash()
+        self._perform(path, data)
+        if due:
+            raise self._crash()
+
+    def _perform(self, path: str, data: bytes) -> None:
+        self.touched(path)
+        for fault in self._plans.faults:
+            if fault.times > 0 and fnmatchcase(path, fault.pattern):
+                fault.times -= 1
+                raise OSError(fault.errno, os.strerror(fault.errno))
+        self.writes.append((path, data.decode()))
+        self._kernel.write(path, data)
+
+    def _crash(self) -> Crash:
+        self._plans.crash = None
+        return Crash()
+
+
+class _Process:
+    """One process's way to the fake kernel (vfio.sysfs.Kernel)."""
+
+    def __init__(self, host: FakeHost) -> None:
+        self._host = host
+        self._dead = False
+
+    def before_read(self, path: str) -> None:
+        if self._dead:
+            raise Crash
+        self._host.touched(path)
+
+    def write(self, path: str, data: bytes) -> None:
+        if self._dead:
+            raise Crash
+        try:
+            self._host.written(path, data)
+        except Crash:
+            self._dead = True
+            raise
