@@ -18,11 +18,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import libvirt
-from kcloud_cli.lab import guest
-from tests.libvirtd import start_private_libvirtd
 
+from kcloud_cli.lab import guest
 from tests.e2e.cloud import Cloud, start_cloud
 from tests.e2e.processes import eventually
+from tests.libvirtd import start_private_libvirtd
 
 
 class Starts:
@@ -92,12 +92,12 @@ def main() -> None:
             measure(cloud, Starts(libvirtd.uri), runs)
         finally:
             cloud.stop()
-            libvirtd.stop()
+            libvirtd.close()
 
 
 def measure(cloud: Cloud, starts: Starts, runs: int) -> None:
     admin = cloud.connection("kcloud-admin")
-    tiny = str(guest.tiny_image())
+    tiny = str(guest.tiny_guest())
     image = admin.create_image("tiny", filename=tiny, disk_format="qcow2", visibility="public").id
     flavor = admin.create_flavor("one", ram=128, vcpus=1, disk=0).id
     through_kcloud(cloud, starts, image, flavor)  # fills the image cache

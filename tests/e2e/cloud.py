@@ -42,7 +42,15 @@ class Cloud:
 
     def domains(self) -> set[str]:
         """Names of all domains of this libvirtd, running or not."""
-        return set(self.libvirtd.virsh("list", "--all", "--name").split())
+        command = ["virsh", "--connect", self.libvirtd.uri, "list", "--all", "--name"]
+        return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+    def is_defined(self, server: str) -> bool:
+        """By libvirt's own file, so that a moment can be caught."""
+        return (self.libvirtd.folder / "etc" / "qemu" / f"kcloud-{server}.xml").exists()
+
+    def is_running(self, server: str) -> bool:
+        return (self.libvirtd.folder / "run" / "qemu" / f"kcloud-{server}.pid").exists()
 
     def taps(self) -> set[str]:
         """Guest NICs that the host's kernel still has."""

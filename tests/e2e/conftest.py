@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kcloud_cli.lab import guest
 
+from kcloud_cli.lab import guest
 from tests.e2e.cloud import Cloud, start_cloud
 from tests.libvirtd import PrivateLibvirtd, start_private_libvirtd
 
@@ -13,20 +13,20 @@ from tests.libvirtd import PrivateLibvirtd, start_private_libvirtd
 @pytest.fixture(scope="session")
 def tiny_image() -> Path:
     """The smallest guest that boots from its own disk (built once, then cached by package versions)."""
-    return guest.tiny_image()
+    return guest.tiny_guest()
 
 
 @pytest.fixture(scope="session")
 def debian_image() -> Path:
     """A Debian with its real cloud-init."""
-    return guest.debian_image()
+    return guest.debian_guest()
 
 
 @pytest.fixture(scope="module")
 def libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateLibvirtd]:
     handle = start_private_libvirtd(tmp_path_factory.mktemp("libvirtd"))
     yield handle
-    handle.stop()
+    handle.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import UUID
 
 import openstack.exceptions
 import pytest
@@ -87,8 +86,8 @@ def boot_points(cloud: Cloud, server: str) -> dict[str, Callable[[], bool]]:
         "answered": lambda: True,
         "folder": folder.exists,
         "disk": (folder / "disk.qcow2").exists,
-        "defined": lambda: cloud.libvirtd.has_domain(UUID(server)),
-        "running": lambda: cloud.libvirtd.is_running(UUID(server)),
+        "defined": lambda: cloud.is_defined(server),
+        "running": lambda: cloud.is_running(server),
     }
 
 
@@ -96,8 +95,8 @@ def delete_points(cloud: Cloud, server: str) -> dict[str, Callable[[], bool]]:
     folder = cloud.host_dir / "servers" / server
     return {
         "answered": lambda: True,
-        "stopping": lambda: not cloud.libvirtd.is_running(UUID(server)),
-        "undefined": lambda: not cloud.libvirtd.has_domain(UUID(server)),
+        "stopping": lambda: not cloud.is_running(server),
+        "undefined": lambda: not cloud.is_defined(server),
         "disk-gone": lambda: not (folder / "disk.qcow2").exists(),
         "folder-gone": lambda: not folder.exists(),
     }
