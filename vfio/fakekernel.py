@@ -1,4 +1,4 @@
-"""Answers writes to a fake host's files as the kernel does (drivers/base/bus.c, drivers/pci), errnos included."""
+"""Answers writes to a fake host's files as the kernel does (drivers/base/bus.c), errnos included."""
 
 import errno
 import os
