@@ -4,16 +4,26 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kcloud_api.conf.api import ApiConf
 from kcloud_api.conf.bus import BusConf
+from kcloud_api.conf.compute import ComputeConf
 from kcloud_api.conf.database import DatabaseConf
+from kcloud_api.conf.hosts import HostsConf
+from kcloud_api.conf.identity import IdentityConf
+from kcloud_api.conf.image import ImageConf
+from kcloud_api.conf.placement import PlacementConf
 from kcloud_common.config import Conf, load
 
 GROUPS: Mapping[str, type] = {
     "api": ApiConf,
     "bus": BusConf,
+    "compute": ComputeConf,
     "database": DatabaseConf,
+    "hosts": HostsConf,
+    "identity": IdentityConf,
+    "image": ImageConf,
+    "placement": PlacementConf,
 }
 
 
 def load_control_plane(files: Sequence[str] = (), overrides: Iterable[str] = ()) -> Conf:
-    """Every group of the control plane; API workers and the controller read the same."""
+    """Every group of the control plane; API workers and the controller read the same. Raises BadConfig."""
     return load(GROUPS, files=files, overrides=overrides)

@@ -1,0 +1,93 @@
+"""Brings a database's schema up to this release: Alembic, one linear history, packaged with the code.
+
+Concurrent starts are safe: whoever comes second waits for the first and then finds nothing to do.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.engine import make_url
+
+from kcloud_api.db.engine import make_engine
+from kcloud_common.errors import PermanentError
+
+ADVISORY_LOCK = 0x6B636C6F7564
+"""PostgreSQL's key for the one who migrates: `kcloud` in ASCII."""
+
+
+class SchemaOutdated(PermanentError):
+    code = "schema_outdated"
+
+
+def upgrade(database_url: str) -> None:
+    """Create or upgrade every table. Safe to repeat and to race."""
+    engine = make_engine(database_url)
+    try:
+        with _alone(engine) as connection:
+            command.upgrade(_config(connection), "head")
+    finally:
+        engine.dispose()
+
+
+def is_current(database_url: str) -> bool:
+    """Is the schema exactly this release's?"""
+    return revision(database_url) == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def revision(database_url: str) -> str | None:
+    """The schema's revision; None for an empty database."""
+    engine = make_engine(database_url)
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
+
+
+def prepare(database_url: str, *, migrate: bool = False) -> None:
+    """What a process does before it serves: SQLite is upgraded, anything else only when asked to, for many
+    processes of several releases may share it. Raises SchemaOutdated."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    if is_current(database_url):
+        return
+    if url.get_backend_name() != "sqlite" and not migrate:
+        shown = url.render_as_string(hide_password=True)
+        raise SchemaOutdated(
+            f"The database {shown} has not this release's schema. "
+            "Run `kcloud db upgrade`, or start with --migrate."
+        )
+    upgrade(database_url)
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction, while no other process migrates this database."""
+    path = engine.url.database
+    if engine.dialect.name == "sqlite" and path:
+        # Not BEGIN IMMEDIATE alone: the second starter must also see the first one's new schema.
+        with Path(f"{path}.migrating").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with engine.begin() as connection:
+                yield connection
+        return
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        yield connection
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "kcloud_api:migrations")
+    if connection is not None:
+        config.attributes["connection"] = connection
+    return config
