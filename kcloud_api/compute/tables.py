@@ -12,8 +12,8 @@ from kcloud_api.db.columns import UtcDateTime
 class ServerRow(SQLModel, table=True):
     """One server: what is wanted of it and what its host last showed.
 
-    `generation` is raised whenever its desired state changes. Flavor and public key are snapshots: a later
-    change of either does not touch a server that exists.
+    `generation` is raised whenever its desired state changes. Flavor, image and public key are snapshots: a
+    later change of theirs does not touch a server that exists.
     """
 
     __tablename__ = "compute_server"
@@ -34,7 +34,8 @@ class ServerRow(SQLModel, table=True):
     power_on: bool = True
     """Desired."""
     flavor: dict[str, object] = Field(sa_type=JSON)
-    image_id: UUID
+    image_id: UUID = Field(index=True)
+    image: dict[str, object] = Field(sa_type=JSON)
     key_name: str | None = Field(default=None, max_length=255)
     public_key: str | None = Field(default=None, sa_type=Text)
     user_data: str | None = Field(default=None, sa_type=Text)

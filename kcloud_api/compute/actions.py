@@ -1,0 +1,138 @@
+"""Writes and reads what was asked of servers and how it went: Nova's instance actions.
+
+An action is opened in the transaction that writes the desired state, and closed in the one that writes what
+the host reports, so the record can not differ from what happened.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlmodel import Session, col, select
+
+from kcloud_api.compute.records import ActionRecord, EventRecord
+from kcloud_api.compute.tables import ActionEventRow, ActionRow
+
+CREATE, DELETE, START, STOP, REBOOT = "create", "delete", "start", "stop", "reboot"
+
+PLACING_EVENT = "conductor_schedule_and_build_instances"
+EVENTS = {
+    CREATE: "compute__do_build_and_run_instance",
+    DELETE: "compute_terminate_instance",
+    START: "compute_start_instance",
+    STOP: "compute_stop_instance",
+    REBOOT: "compute_reboot_instance",
+}
+"""The step that a host carries out for each action, by Nova's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """On whose word something is done to a server."""
+
+    request_id: str
+    project_id: str
+    user_id: str
+
+
+def begin(session: Session, server_id: UUID, action: str, asker: Asker, *, now: datetime) -> None:
+    """Open an action and its first step."""
+    row = ActionRow(
+        id=uuid4(), server_id=server_id, action=action, start=now,
+        request_id=asker.request_id, project_id=asker.project_id, user_id=asker.user_id,
+    )  # fmt: skip
+    event = PLACING_EVENT if action == CREATE else EVENTS[action]
+    session.add(row)
+    session.add(ActionEventRow(id=uuid4(), action_id=row.id, event=event, start=now))
+
+
+def step(session: Session, server_id: UUID, action: str, *, host_name: str, now: datetime) -> None:
+    """Close the open steps of an action and open the one that the host carries out."""
+    for row in _open(session, server_id):
+        if row.action == action:
+            _close_events(session, row.id, now, "Success", None)
+            session.add(
+                ActionEventRow(
+                    id=uuid4(), action_id=row.id, event=EVENTS[action], start=now, host_name=host_name
+                )
+            )
+
+
+def succeed(session: Session, server_id: UUID, actions: Iterable[str], *, now: datetime) -> None:
+    """Close the open actions of these kinds as done."""
+    kinds = frozenset(actions)
+    for row in _open(session, server_id):
+        if row.action in kinds:
+            row.finish = now
+            _close_events(session, row.id, now, "Success", None)
+
+
+def fail(
+    session: Session,
+    server_id: UUID,
+    *,
+    now: datetime,
+    details: str = "",
+    spare: frozenset[str] = frozenset(),
+) -> None:
+    """Close every open action of the server as failed, but for those kinds that are spared."""
+    for row in _open(session, server_id):
+        if row.action not in spare:
+            row.finish = now
+            row.message = "Error"
+            _close_events(session, row.id, now, "Error", details)
+
+
+def list_actions(session: Session, server_id: UUID) -> tuple[ActionRecord, ...]:
+    """All of a server's actions, the newest first, with their steps."""
+    rows = session.exec(
+        select(ActionRow)
+        .where(ActionRow.server_id == server_id)
+        .order_by(col(ActionRow.start).desc(), col(ActionRow.id))
+    ).all()
+    return _records(session, rows)
+
+
+def get_action(session: Session, server_id: UUID, request_id: str) -> ActionRecord | None:
+    rows = session.exec(
+        select(ActionRow).where(ActionRow.server_id == server_id, ActionRow.request_id == request_id)
+    ).all()
+    return next(iter(_records(session, rows[:1])), None)
+
+
+def _open(session: Session, server_id: UUID) -> Iterable[ActionRow]:
+    session.flush()
+    return session.exec(
+        select(ActionRow).where(ActionRow.server_id == server_id, col(ActionRow.finish).is_(None))
+    ).all()
+
+
+def _close_events(session: Session, action_id: UUID, now: datetime, result: str, details: str | None) -> None:
+    for row in session.exec(
+        select(ActionEventRow).where(
+            ActionEventRow.action_id == action_id, col(ActionEventRow.finish).is_(None)
+        )
+    ):
+        row.finish, row.result, row.details = now, result, details
+
+
+def _records(session: Session, rows: Iterable[ActionRow]) -> tuple[ActionRecord, ...]:
+    rows = tuple(rows)
+    events: dict[UUID, list[EventRecord]] = {row.id: [] for row in rows}
+    for found in session.exec(
+        select(ActionEventRow)
+        .where(col(ActionEventRow.action_id).in_(list(events)))
+        .order_by(col(ActionEventRow.start), col(ActionEventRow.id))
+    ):
+        events[found.action_id].append(
+            EventRecord(found.event, found.start, found.finish, found.result, found.details, found.host_name)
+        )
+    return tuple(
+        ActionRecord(
+            server_id=row.server_id, request_id=row.request_id, action=row.action,
+            project_id=row.project_id, user_id=row.user_id, start=row.start, finish=row.finish,
+            message=row.message, events=tuple(events[row.id]),
+        )
+        for row in rows
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""Keeps what each host is to have: the servers assigned to it, and the number that says when that changed."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from kcloud_api.accelerator import service as accelerator
+from kcloud_api.compute.reading import record_of
+from kcloud_api.compute.states import State
+from kcloud_api.compute.tables import AssignmentRow, ConsoleRow, ServerRow
+from kcloud_api.compute.wants import ON_HOST, want_of
+from kcloud_api.db.engine import wake_after_commit
+from kcloud_api.network import service as network
+from kcloud_common.wire import ServerWant
+
+HERE = sorted(ON_HOST)
+
+
+def add_host(session: Session, host_id: UUID, name: str) -> None:
+    """Open the host's assignment, empty. Idempotent."""
+    row = session.get(AssignmentRow, host_id) or AssignmentRow(host_id=host_id, host_name=name)
+    row.host_name = name
+    session.add(row)
+    session.flush()
+
+
+def remove_host(session: Session, host_id: UUID) -> None:
+    """Forget a host that holds no server. Idempotent."""
+    row = session.get(AssignmentRow, host_id)
+    if row is not None:
+        session.delete(row)
+
+
+def changed(session: Session, host_id: UUID) -> None:
+    """Say that this host's assignment is a new one, and wake whoever waits for it."""
+    session.exec(
+        update(AssignmentRow)
+        .where(col(AssignmentRow.host_id) == host_id)
+        .values(generation=AssignmentRow.generation + 1)
+        .execution_options(synchronize_session=False)
+    )
+    wake_after_commit(session, f"assignment:{host_id}")
+
+
+def generation(session: Session, host_id: UUID) -> int:
+    """Of the host's newest assignment; 0 when it has none."""
+    query = select(AssignmentRow.generation).where(AssignmentRow.host_id == host_id)
+    return session.exec(query).first() or 0
+
+
+def host_name(session: Session, host_id: UUID) -> str:
+    query = select(AssignmentRow.host_name).where(AssignmentRow.host_id == host_id)
+    return session.exec(query).first() or str(host_id)
+
+
+def assigned_servers(session: Session, host_id: UUID) -> tuple[ServerWant, ...]:
+    """Everything that the host is to have or to lose, by id."""
+    rows = session.exec(
+        select(ServerRow)
+        .where(ServerRow.host_id == host_id, col(ServerRow.state).in_(HERE))
+        .order_by(col(ServerRow.id))
+    ).all()
+    ids = [row.id for row in rows]
+    claims = accelerator.claims_of(session, ids) if ids else {}
+    ports = network.ports_of(session, ids) if ids else {}
+    return tuple(want_of(record_of(row), claims.get(row.id, ()), ports.get(row.id, ())) for row in rows)
+
+
+def holds_servers(session: Session, host_id: UUID) -> bool:
+    """Whether any server is, or must still be removed from, this host."""
+    query = select(ServerRow.id).where(ServerRow.host_id == host_id, col(ServerRow.state).in_(HERE)).limit(1)
+    return session.exec(query).first() is not None
+
+
+def whereabouts(session: Session, server_ids: Iterable[UUID]) -> dict[UUID, tuple[State, UUID | None]]:
+    """State and host of those of these servers that were ever known."""
+    rows = session.exec(
+        select(ServerRow.id, ServerRow.state, ServerRow.host_id).where(
+            col(ServerRow.id).in_(list(server_ids))
+        )
+    )
+    return {server_id: (State(state), host_id) for server_id, state, host_id in rows}
+
+
+def uses_image(session: Session, host_id: UUID, image_id: UUID) -> bool:
+    """Whether a server of this host is made from the image."""
+    query = select(ServerRow.id).where(
+        ServerRow.host_id == host_id,
+        ServerRow.image_id == image_id,
+        col(ServerRow.state).in_(HERE),
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
+def store_console(session: Session, host_id: UUID, server_id: UUID, count: int, log: bytes) -> bool:
+    """Keep the tail that the host sent, unless a newer one is there. False: not this host's server."""
+    query = select(ServerRow.id).where(
+        ServerRow.id == server_id, ServerRow.host_id == host_id, col(ServerRow.state).in_(HERE)
+    )
+    if session.exec(query).first() is None:
+        return False
+    row = session.get(ConsoleRow, server_id, with_for_update=True)
+    if row is None:
+        session.add(ConsoleRow(server_id=server_id, count=count, log=log))
+    elif row.count <= count:
+        row.count, row.log = count, log
+    session.flush()
+    wake_after_commit(session, f"server:{server_id}")
+    return True
