@@ -1,0 +1,1 @@
+"""Domains and the projects in them: who owns what."""

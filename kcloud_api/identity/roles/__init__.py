@@ -1,0 +1,1 @@
+"""Roles, which role implies which, and who holds which role where."""

@@ -1,0 +1,1 @@
+"""Tokens: their form, the keys that seal them, what they are worth now, and their end."""
