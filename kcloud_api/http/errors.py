@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from kcloud_api.http.invalid import first_fault, nova_sentence
@@ -78,7 +78,10 @@ def install(app: FastAPI, shape: Shape) -> None:
     """Answer every error of this app in `shape`. Unknown exceptions become a 500 that says nothing inner."""
 
     def answer(request: Request, status: HTTPStatus, code: str, message: str) -> Response:
-        response = shape(status, code, message, getattr(request.state, "request_id", ""))
+        identity = getattr(request.state, "request_id", "")
+        response = shape(status, code, message, identity)
+        # A 500 is answered outside the layer that names every other answer.
+        response.headers["X-OpenStack-Request-ID"] = identity
         if status is HTTPStatus.UNAUTHORIZED:
             response.headers["WWW-Authenticate"] = 'Keystone uri="/identity"'
         return response
@@ -101,6 +104,12 @@ def install(app: FastAPI, shape: Shape) -> None:
         message = "The database does not answer; nothing was changed. Try again."
         return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", message)
 
+    def unstorable(request: Request, error: Exception) -> Response:
+        # A NUL or a lone surrogate in a text, a number of 30 digits: valid JSON that no database keeps.
+        log.info("value_not_storable", extra={"error": str(error)})
+        message = "A value in the request is out of range, or holds characters that cannot be stored."
+        return answer(request, HTTPStatus.BAD_REQUEST, "bad_request", message)
+
     def unknown(request: Request, error: Exception) -> Response:
         log.error("request_failed", exc_info=error)
         message = "An unexpected error happened; it was logged under the request id of this answer."
@@ -110,6 +119,8 @@ def install(app: FastAPI, shape: Shape) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(OperationalError, database_busy)
+    for kind in (DataError, OverflowError, UnicodeEncodeError):
+        app.add_exception_handler(kind, unstorable)
     app.add_exception_handler(Exception, unknown)
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import Request
 from pydantic import BaseModel
+from sqlalchemy import text
 
 from kcloud_api.db.engine import Database
 from kcloud_api.http.app import service_app
@@ -15,6 +16,7 @@ from kcloud_api.http.edge import RequestIdentity
 from kcloud_api.http.errors import nova_shape
 from kcloud_api.http.metrics import Measured
 from kcloud_api.http.prefixes import AT_ROOT, Prefixes
+from kcloud_api.http.transaction import SessionDep
 from kcloud_common import log
 from tests.functional.conftest import Serve
 
@@ -42,6 +44,14 @@ def prefixes(database: Database) -> RequestIdentity:
     @app.get("/fails")
     def fails() -> None:
         raise RuntimeError("bug")
+
+    @app.post("/stored")
+    def stored(document: Document, session: SessionDep) -> None:
+        session.connection().execute(text("SELECT :name"), {"name": document.name})
+
+    @app.get("/number")
+    def number(value: int, session: SessionDep) -> None:
+        session.connection().execute(text("SELECT :value"), {"value": value})
 
     app.state.database = database
     return RequestIdentity(Measured(Prefixes({"/compute": app, "/other": app}, database)))
@@ -99,6 +109,20 @@ def test_a_malformed_body_is_a_400_in_the_services_shape(url: str, body: bytes) 
     assert answer.json()["badRequest"]["code"] == 400
 
 
+def test_a_text_that_no_database_keeps_is_a_400(url: str) -> None:
+    answer = httpx.post(
+        f"{url}/compute/stored",
+        content=b'{"name": "\\ud800"}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 400
+    assert "cannot be stored" in answer.text
+
+
+def test_a_number_that_no_database_keeps_is_a_400(url: str) -> None:
+    assert httpx.get(f"{url}/compute/number?value={10**30}").status_code == 400
+
+
 def test_the_root_lists_the_services_and_a_prefix_without_slash_finds_its_service(url: str) -> None:
     assert httpx.get(f"{url}/").json()["services"] == {
         "compute": f"{url}/compute/",
@@ -140,10 +164,10 @@ def test_health_says_when_the_database_does_not_answer(url: str, serve: Serve, t
 def test_metrics_count_by_service_and_never_name_a_path(url: str) -> None:
     httpx.get(f"{url}/compute/")
     httpx.get(f"{url}/compute/fails")
-    text = httpx.get(f"{url}/metrics").text
-    assert 'kcloud_http_requests_total{method="GET",service="compute",status="200"}' in text
-    assert 'kcloud_http_requests_total{method="GET",service="compute",status="500"}' in text
-    assert "/fails" not in text
+    page = httpx.get(f"{url}/metrics").text
+    assert 'kcloud_http_requests_total{method="GET",service="compute",status="200"}' in page
+    assert 'kcloud_http_requests_total{method="GET",service="compute",status="500"}' in page
+    assert "/fails" not in page
 
 
 def test_the_error_body_of_a_bug_is_json_and_says_nothing_inner(url: str) -> None:
