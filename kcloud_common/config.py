@@ -101,7 +101,6 @@ def _opt(item: "Field[Any]", hint: Any) -> cfg.Opt:  # noqa: ANN401
         "help": meta.get("help"),
         "secret": meta.get("secret", False),
         "default": _default(item),
-        "required": item.default is MISSING,
     }
     kind = _plain(hint)
     if kind is bool:
@@ -162,6 +161,9 @@ def _filled(conf: cfg.ConfigOpts, name: str, group: type) -> object:
             value = conf[name][item.name]
         except cfg.Error as error:
             raise BadConfig(f"[{name}] {item.name}: {error}") from error
+        # Checked here and not by oslo.config, which would not count an override.
+        if value is None and item.default is MISSING:
+            raise BadConfig(f"[{name}] {item.name} must be given: it has no default")
         values[item.name] = tuple(value) if isinstance(value, list) else value
     return group(**values)
 

@@ -1,0 +1,140 @@
+"""Migrations make exactly the tables that the code declares, on every database, from empty, however raced."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+from sqlmodel import SQLModel
+
+from kcloud_api.db.engine import make_engine
+from kcloud_api.db.migration import SchemaOutdated, is_current, prepare, revision, upgrade
+from kcloud_api.db.modules import modules_named
+from tests.postgres import fresh_database, postgres_server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(server: str) -> Iterator[str]:
+    with fresh_database(server) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/kcloud.db"
+
+
+def scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", "kcloud_api:migrations")
+    return ScriptDirectory.from_config(config)
+
+
+def differences(url: str) -> list[object]:
+    """What Alembic would still change to make the database what the code declares."""
+    for _tables in modules_named("tables"):
+        pass
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            return list(compare_metadata(context, SQLModel.metadata))
+    finally:
+        engine.dispose()
+
+
+def check_from_empty(url: str) -> None:
+    assert revision(url) is None
+    assert not is_current(url)
+    upgrade(url)
+    assert is_current(url)
+    assert differences(url) == []
+    upgrade(url)
+    assert is_current(url)
+
+
+def check_race(url: str) -> None:
+    failures: list[BaseException] = []
+    together = threading.Barrier(4)
+
+    def start() -> None:
+        together.wait()
+        try:
+            prepare(url, migrate=True)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert is_current(url)
+
+
+def test_history_is_one_line_with_one_head() -> None:
+    directory = scripts()
+    assert len(directory.get_heads()) == 1
+    steps = list(directory.walk_revisions())
+    assert all(not step.is_merge_point and not step.is_branch_point for step in steps)
+
+
+def test_sqlite_from_empty_is_what_the_code_declares(sqlite: str) -> None:
+    check_from_empty(sqlite)
+
+
+@pytest.mark.postgres
+def test_postgresql_from_empty_is_what_the_code_declares(postgres: str) -> None:
+    check_from_empty(postgres)
+
+
+def test_an_empty_sqlite_database_is_made_on_start_even_in_a_new_folder(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new/folder/kcloud.db"
+    prepare(url)
+    assert is_current(url)
+
+
+def test_four_processes_may_start_at_once_on_an_empty_sqlite(sqlite: str) -> None:
+    check_race(sqlite)
+
+
+@pytest.mark.postgres
+def test_four_processes_may_start_at_once_on_an_empty_postgresql(postgres: str) -> None:
+    check_race(postgres)
+
+
+@pytest.mark.postgres
+def test_postgresql_is_not_migrated_unless_asked(postgres: str) -> None:
+    with pytest.raises(SchemaOutdated, match="kcloud db upgrade"):
+        prepare(postgres)
+    engine = make_engine(postgres)
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
+    prepare(postgres, migrate=True)
+    prepare(postgres)
+
+
+def test_every_table_is_named_for_its_service() -> None:
+    owners = {module.__name__.split(".")[1] for module in modules_named("tables")}
+    for name in SQLModel.metadata.tables:
+        assert name.split("_")[0] in owners, name
+
+
+def test_no_table_refers_to_another_services_tables() -> None:
+    for _tables in modules_named("tables"):
+        pass
+    for table in SQLModel.metadata.tables.values():
+        for key in table.foreign_keys:
+            assert key.column.table.name.split("_")[0] == table.name.split("_")[0], str(key)
