@@ -53,6 +53,7 @@ class DeviceRecord:
     state: str
     reason: str
     last_seen: datetime
+    provider_id: UUID
     claim: ClaimRecord | None = None
 
 
@@ -188,6 +189,6 @@ def _device_record(row: DeviceRow, held: ClaimRow | None) -> DeviceRecord:
         id=row.id, host_id=row.host_id, name=row.name, addresses=tuple(row.addresses),
         vendor_id=row.vendor_id, product_id=row.product_id, resource_class=row.resource_class,
         traits=tuple(row.traits), numa_node=row.numa_node, pci_path=tuple(row.pci_path),
-        state=row.state, reason=row.reason, last_seen=row.last_seen,
+        state=row.state, reason=row.reason, last_seen=row.last_seen, provider_id=row.provider_id,
         claim=_claim_record(held, row) if held is not None else None,
     )  # fmt: skip

@@ -15,7 +15,9 @@ from kcloud_api.placement.tables import InventoryRow, ProviderRow, ProviderTrait
 BATCH = 200
 """Hosts whose trees are read at once."""
 ENOUGH_TO_COMPARE = 1000
-"""A class that this many providers can serve is not rare; counting stops there."""
+"""A class that this many hosts can serve is not rare; counting stops there."""
+EVERYWHERE = frozenset({"VCPU", "PCPU", "MEMORY_MB", "DISK_GB"})
+"""Classes that every host has: among equally many hosts they count as the less rare."""
 
 
 def fitting_roots(session: Session, request: ResourceRequest, order: str) -> Iterator[Sequence[UUID]]:
@@ -127,23 +129,25 @@ def _traits(
 
 
 def _rarest_class(session: Session, request: ResourceRequest) -> tuple[str, int] | None:
-    """The class that fewest providers can serve, with the most that one provider must give of it."""
+    """The class that fewest hosts can serve, with the most that one provider must give of it."""
     most: dict[str, int] = {}
     for amounts in request.groups.values():
         for name, amount in amounts.items():
             most[name] = max(amount, most.get(name, 0))
-    counted: list[tuple[int, str]] = []
+    counted: list[tuple[int, bool, str]] = []
     for name, amount in most.items():
         fitting = (
-            select(InventoryRow.provider_id)
+            select(InventoryRow.root_id)
             .where(InventoryRow.resource_class == name, InventoryRow.free >= amount)
+            .distinct()
             .limit(ENOUGH_TO_COMPARE)
             .subquery()
         )
-        counted.append((session.exec(select(func.count()).select_from(fitting)).one(), name))
+        count = session.exec(select(func.count()).select_from(fitting)).one()
+        counted.append((count, name in EVERYWHERE, name))
     if not counted:
         return None
-    count, rarest = min(counted)
+    count, _, rarest = min(counted)
     return (rarest, most[rarest]) if count else None
 
 

@@ -1,7 +1,7 @@
 """What the rest of kcloud asks of placement: keep hosts' trees, find candidates, claim, release.
 
 Nothing here commits: a claim stands or falls with the caller's transaction. Every writer of a provider tree
-first takes the tree's lock (generations.py), so that two claimants queue and the second sees what the first did.
+first takes the lock of the tree (generations.py): claimants queue, and the second sees what the first did.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
