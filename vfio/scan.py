@@ -4,6 +4,7 @@ import re
 
 from vfio.device import ADDRESS, Bar, PciDevice, Snapshot
 from vfio.errors import Vanished
+from vfio.reading import names
 from vfio.sysfs import Sysfs
 
 DEVICES = "sys/bus/pci/devices"
@@ -25,7 +26,7 @@ def scan(sysfs: Sysfs) -> Snapshot:
     """Every function that stayed there while it was read. A host without PCI gives an empty snapshot;
     what we may not read is raised (Denied), never left out."""
     devices: dict[str, PciDevice] = {}
-    for address in _list(sysfs, DEVICES):
+    for address in names(sysfs, DEVICES):
         try:
             devices[address] = read_device(sysfs, address)
         except Vanished:
@@ -122,21 +123,15 @@ class Attributes:
         return None if text in (None, "", _NO_OVERRIDE) else text
 
 
-def _list(sysfs: Sysfs, path: str) -> tuple[str, ...]:
-    try:
-        return sysfs.listdir(path)
-    except Vanished:
-        return ()
-
-
 def _groups(sysfs: Sysfs, devices: dict[str, PciDevice]) -> dict[int, tuple[str, ...]]:
-    groups = {}
-    for number in sorted({d.iommu_group for d in devices.values() if d.iommu_group is not None}):
+    members: dict[int, list[str]] = {}
+    for device in devices.values():
+        if device.iommu_group is not None:
+            members.setdefault(device.iommu_group, []).append(device.address)
+    for number, ours in members.items():
         # The kernel's own list also names members that are no PCI devices; they count for viability.
-        others = {n for n in _list(sysfs, f"{GROUPS}/{number}/devices") if not ADDRESS.match(n)}
-        ours = {d.address for d in devices.values() if d.iommu_group == number}
-        groups[number] = tuple(sorted(others | ours))
-    return groups
+        ours.extend(n for n in names(sysfs, f"{GROUPS}/{number}/devices") if not ADDRESS.match(n))
+    return {number: tuple(sorted(members[number])) for number in sorted(members)}
 
 
 def _group_number(name: str | None) -> int | None:
