@@ -24,8 +24,10 @@ _FOLDERS = {
     "etc": "/etc/libvirt",
     "lib": "/var/lib/libvirt",
     "log": "/var/log/libvirt",
-    "cache": "/var/cache/libvirt",
 }
+
+_CACHE = Path(__file__).parents[1] / ".state" / "libvirt-cache"
+"""What libvirt learnt about QEMU, kept between runs: learning it takes seconds. Libvirt checks its age."""
 
 _LIBVIRTD_CONF = """\
 auth_unix_ro = "none"
@@ -45,11 +47,9 @@ stdio_handler = "file"
 
 _HOLDER = """\
 set -eu
-root=$1
-shift
 while [ $# -gt 0 ]; do
     mkdir -p "$2"
-    mount --bind "$root/$1" "$2"
+    mount --bind "$1" "$2"
     shift 2
 done
 ip link set lo up
@@ -132,6 +132,7 @@ def start_private_libvirtd(folder: Path) -> PrivateLibvirtd:
     _libvirtd()
     for name in _FOLDERS:
         (root / name).mkdir(parents=True)
+    _CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
     (root / "etc" / "libvirtd.conf").write_text(_LIBVIRTD_CONF)
     (root / "etc" / "qemu.conf").write_text(_QEMU_CONF)
     libvirtd = PrivateLibvirtd(root, _hold(root))
@@ -154,11 +155,12 @@ def private_libvirtd(folder: Path) -> Iterator[PrivateLibvirtd]:
 
 def _hold(root: Path) -> subprocess.Popen[str]:
     """The process whose namespaces all others join."""
-    mounts = [word for name, place in _FOLDERS.items() for word in (name, place)]
+    mounts = [word for name, place in _FOLDERS.items() for word in (str(root / name), place)]
+    mounts += [str(_CACHE), "/var/cache/libvirt"]
     command = ["unshare", "--mount", "--net", "--propagation=private", "sh", "-c", _HOLDER, "holder"]
     with (root / "holder.log").open("w") as log:
         holder = subprocess.Popen(
-            [*command, str(root), *mounts],
+            [*command, *mounts],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
