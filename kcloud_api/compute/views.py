@@ -176,7 +176,7 @@ def interfaces(ports: Sequence[PortRecord]) -> list[Json]:
     ]
 
 
-def action(viewer: Viewer, record: ActionRecord) -> Json:
+def action(record: ActionRecord) -> Json:
     return {
         "action": record.action,
         "instance_uuid": str(record.server_id),
@@ -190,7 +190,7 @@ def action(viewer: Viewer, record: ActionRecord) -> Json:
 
 
 def action_with_events(viewer: Viewer, record: ActionRecord) -> Json:
-    return {**action(viewer, record), "events": [_event(viewer, record, each) for each in record.events]}
+    return {**action(record), "events": [_event(viewer, record, each) for each in record.events]}
 
 
 def _event(viewer: Viewer, record: ActionRecord, event: EventRecord) -> Json:
