@@ -31,12 +31,6 @@ class Refused(PermanentError):
     code = "refused_by_control_plane"
 
 
-class Replaced(PermanentError):
-    """Another agent with this host's credential has taken over."""
-
-    code = "agent_replaced"
-
-
 @lru_cache(maxsize=4)
 def _tls(ca_file: str) -> ssl.SSLContext:
     """One per process: reading the system's certificates costs 20 ms and megabytes."""

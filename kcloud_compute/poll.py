@@ -1,0 +1,65 @@
+"""The thread that holds a request for the assignment open, and hands each new one over."""
+
+import logging
+import threading
+from collections.abc import Callable
+from random import Random
+from uuid import UUID
+
+from kcloud_common.errors import KcloudError, Unavailable
+from kcloud_common.wire import Assignment
+from kcloud_compute.api_client import ApiClient
+from kcloud_compute.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+
+class AssignmentPoll:
+    """A control plane that is gone is asked again, ever more slowly; its silence changes nothing."""
+
+    def __init__(
+        self, api: ApiClient, host_id: UUID, wait: float, arrived: Callable[[Assignment], None]
+    ) -> None:
+        self._api, self._host_id, self._wait, self._arrived = api, host_id, wait, arrived
+        self._stopping = threading.Event()
+        self._latest: Assignment | None = None
+        self._thread = threading.Thread(target=self._run, name="kcloud-poll", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, patience: float) -> None:
+        self._stopping.set()
+        self._api.interrupt()
+        if self._thread.is_alive():
+            self._thread.join(patience)
+
+    def _run(self) -> None:
+        backoff = Backoff(Random())  # noqa: S311 - jitter
+        silent = False
+        while not self._stopping.is_set():
+            try:
+                self._ask()
+            except KcloudError as error:
+                if self._stopping.is_set():
+                    return
+                if not silent or not isinstance(error, Unavailable):
+                    log.warning("control_plane_lost", extra={"reason": str(error), "code": error.code})
+                silent = True
+                self._stopping.wait(backoff.next())
+            else:
+                if silent:
+                    log.info("control_plane_found")
+                silent = False
+                backoff.reset()
+
+    def _ask(self) -> None:
+        """The first question is answered at once."""
+        known = self._latest
+        answer = self._api.assignment(known.generation if known else 0, self._wait if known else 0.0)
+        if answer.host_id != self._host_id:
+            raise Unavailable(f"got the assignment of another host ({answer.host_id})")
+        # Older than before is legal: a control plane that was restored from a backup is still the truth.
+        if answer != known and not self._stopping.is_set():
+            self._latest = answer
+            self._arrived(answer)

@@ -1,0 +1,133 @@
+"""Decides what a report says, from the assignment, one observation and the ledger. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from hypervisor_drivers.spec import Capabilities, DomainSeen, DomainState
+from kcloud_common.wire import (
+    Assignment,
+    DeviceReport,
+    HostReport,
+    PowerState,
+    Presence,
+    ServerReport,
+    ServerWant,
+)
+from kcloud_compute.ledger import Standing
+from kcloud_compute.observed import Observed
+from kcloud_compute.planner import HostPlan, ServerPlan
+
+_POWER = {
+    DomainState.RUNNING: PowerState.RUNNING,
+    DomainState.PAUSED: PowerState.PAUSED,
+    DomainState.SHUTOFF: PowerState.SHUTOFF,
+    DomainState.CRASHED: PowerState.CRASHED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What a report says about the host itself."""
+
+    capabilities: Capabilities
+    disk_gib: int
+    reserved_memory_mib: int
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of the work on servers: who is worked on now and at which step, and how earlier attempts stand."""
+
+    steps: Mapping[UUID, str]
+    standings: Mapping[UUID, Standing]
+    retrying: frozenset[UUID]
+    addresses: Mapping[UUID, tuple[str, ...]]
+
+
+def server_reports(
+    assignment: Assignment, plan: HostPlan, observed: Observed, progress: Progress
+) -> tuple[ServerReport, ...]:
+    """Every server that is assigned, and every one that is here without being assigned."""
+    assigned = {want.id for want in assignment.servers}
+    strays = sorted((observed.domains.keys() | observed.folders.keys()) - assigned)
+    return (
+        *(_assigned(server, observed, progress) for server in plan.servers),
+        *(_stray(id, observed, progress) for id in strays),
+    )
+
+
+def _assigned(server: ServerPlan, observed: Observed, progress: Progress) -> ServerReport:
+    want = server.want
+    standing = progress.standings.get(want.id, Standing())
+    working = want.id in progress.steps
+    busy = working or want.id in progress.retrying
+    folder = observed.folders.get(want.id)
+    done = folder.record.reboot_count if folder and folder.record else 0
+    return ServerReport(
+        id=want.id,
+        generation=standing.settled,
+        power_state=_power(observed.domains.get(want.id)),
+        gone=not working and is_gone(want, observed),
+        busy=busy,
+        fault=standing.fault,
+        addresses=progress.addresses.get(want.id, ()),
+        step=progress.steps.get(want.id, standing.step),
+        reboot_count=done,
+    )
+
+
+def is_gone(want: ServerWant, observed: Observed) -> bool:
+    """Nothing is left of it: no domain, no file, no device prepared for one of its claims."""
+    return (
+        want.presence is Presence.ABSENT
+        and want.id not in observed.domains
+        and want.id not in observed.folders
+        and not any(claim.id in observed.claims for claim in want.claims)
+    )
+
+
+def _stray(server_id: UUID, observed: Observed, progress: Progress) -> ServerReport:
+    return ServerReport(
+        id=server_id,
+        generation=0,
+        power_state=_power(observed.domains.get(server_id)),
+        addresses=progress.addresses.get(server_id, ()),
+    )
+
+
+def _power(domain: DomainSeen | None) -> PowerState:
+    return PowerState.NONE if domain is None else _POWER[domain.state]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The parts of a report that change."""
+
+    boot_id: UUID
+    assignment_generation: int
+    servers: Sequence[ServerReport]
+    devices: Sequence[DeviceReport]
+    problems: Sequence[str]
+
+
+def host_report(host: HostFacts, found: Findings) -> HostReport:
+    """Without its sequence, which the reporter sets."""
+    able = host.capabilities
+    return HostReport(
+        epoch=host.epoch,
+        sequence=0,
+        boot_id=found.boot_id,
+        assignment_generation=found.assignment_generation,
+        hypervisor_type=able.hypervisor_type,
+        hypervisor_version=able.version,
+        vcpus=able.vcpus,
+        memory_mib=able.memory_mib,
+        disk_gib=host.disk_gib,
+        reserved_memory_mib=host.reserved_memory_mib,
+        traits=able.traits,
+        servers=tuple(found.servers),
+        devices=tuple(found.devices),
+        problems=tuple(found.problems),
+    )

@@ -1,0 +1,174 @@
+"""One turn of the agent: note what ended, look, plan, hand out jobs, report. Never waits for a job."""
+
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from kcloud_common.wire import Assignment, HostReport, Power, Presence, ServerWant
+from kcloud_compute.actions import FetchImage, PrepareDevice, ReleaseDevice, Stop, UploadConsole
+from kcloud_compute.addresses import AddressBook
+from kcloud_compute.devices import device_reports
+from kcloud_compute.disks import GIB
+from kcloud_compute.faults import Failure
+from kcloud_compute.images import ImageCache
+from kcloud_compute.ledger import Ledger
+from kcloud_compute.observed import Observed
+from kcloud_compute.planner import HostPlan, ServerPlan, plan
+from kcloud_compute.report import Findings, HostFacts, Progress, host_report, server_reports
+from kcloud_compute.reporter import Reporter
+from kcloud_compute.sight import RETRY, Sight
+from kcloud_compute.translate import Host
+from kcloud_compute.workers import Job, Key, Outcome, Workers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a turn uses."""
+
+    sight: Sight
+    workers: Workers
+    ledger: Ledger
+    addresses: AddressBook
+    reporter: Reporter
+    images: ImageCache
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What does not change while an agent runs."""
+
+    host: Host
+    facts: HostFacts
+    image_limit_gib: int
+
+
+class Turns:
+    """One thread's. `now` is any clock that does not go back."""
+
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        self._parts, self._settings = parts, settings
+        self._consoles: dict[UUID, int] = {}
+        self._quarantined: dict[UUID, str] = {}
+        self._reported: HostReport | None = None
+
+    def take(self, assignment: Assignment, now: float) -> float:
+        """Seconds after which the next turn is due, if nothing happens before."""
+        parts = self._parts
+        # Who works now is left alone this turn, even if done a moment later: what is seen may be older.
+        working = parts.workers.steps()
+        self._note_outcomes(assignment, now)
+        parts.ledger.keep_only({want.id for want in assignment.servers})
+        for want in assignment.servers:
+            self._supersede(want)
+        observed = parts.sight.look(now, self._consoles)
+        if observed is None:
+            self._report_trouble()
+            return RETRY
+        todo = plan(assignment, observed, self._settings.host)
+        self._hand_out(todo, working, now)
+        parts.addresses.refresh(observed.domains, now)
+        self._report(assignment, todo, observed, working)
+        busy = {id for kind, id in parts.workers.steps() if kind == "server"}
+        due = min(parts.ledger.next_try(now, busy), parts.addresses.due(now))
+        return min(due, RETRY) if parts.sight.problems else due
+
+    # --- what ended ----------------------------------------------------------------------------------
+
+    def _note_outcomes(self, assignment: Assignment, now: float) -> None:
+        for outcome in self._parts.workers.outcomes():
+            want = outcome.job.want
+            if outcome.touched_devices:
+                self._parts.sight.rescan()
+                self._note_devices(outcome)
+            if want is not None:
+                self._parts.ledger.stepped(want.id, outcome.last_step)
+            if want is not None and outcome.failure is not None:
+                self._parts.ledger.failed(want, outcome.failure, now)
+            elif outcome.failure is None and not outcome.interrupted:
+                self._note_done(outcome, assignment)
+
+    def _note_devices(self, outcome: Outcome) -> None:
+        claims = {
+            action.claim_id
+            for action in outcome.job.actions
+            if isinstance(action, PrepareDevice | ReleaseDevice)
+        }
+        if outcome.failure is None:
+            for claim in claims:
+                self._quarantined.pop(claim, None)
+        elif outcome.failure.fault.code == "device_not_restored":
+            self._quarantined |= dict.fromkeys(claims, outcome.failure.fault.details)
+
+    def _note_done(self, outcome: Outcome, assignment: Assignment) -> None:
+        for action in outcome.job.actions:
+            if isinstance(action, UploadConsole):
+                self._consoles[action.server_id] = action.count
+            elif isinstance(action, FetchImage):
+                wanted = {want.image.sha512 for want in assignment.servers if want.image}
+                for digest in self._parts.images.trim(self._settings.image_limit_gib * GIB, wanted):
+                    log.info("image_removed", extra={"sha512": digest})
+
+    # --- what to do ----------------------------------------------------------------------------------
+
+    def _supersede(self, want: ServerWant) -> None:
+        """A job towards another state ends early. A guest that is being asked to shut down, and is now to
+        be removed, is not waited for."""
+        former = self._parts.workers.supersede(want)
+        graceful = former is not None and former.presence is Presence.PRESENT and former.power is Power.OFF
+        if graceful and want.presence is Presence.ABSENT:
+            self._parts.workers.submit(Job(("cut", want.id), (Stop(want.id, 0.0),)))
+
+    def _hand_out(self, todo: HostPlan, working: dict[Key, str], now: float) -> None:
+        for server in todo.servers:
+            if ("server", server.want.id) not in working:
+                self._hand_out_server(server, now)
+        for upload in todo.consoles:
+            self._submit_plain(Job(("console", upload.server_id), (upload,)), working)
+        for release in todo.orphans:
+            self._submit_plain(Job(("claim", release.claim_id), (release,)), working)
+
+    def _hand_out_server(self, server: ServerPlan, now: float) -> None:
+        want, ledger = server.want, self._parts.ledger
+        if server.obstacle is None and not server.actions:
+            ledger.settled(want)
+        elif not ledger.may_try(want, now):
+            return
+        elif server.obstacle is not None:
+            ledger.failed(want, Failure(server.obstacle.fault, server.obstacle.permanent), now)
+        else:
+            self._parts.workers.submit(Job(("server", want.id), server.actions, want))
+
+    def _submit_plain(self, job: Job, working: dict[Key, str]) -> None:
+        if job.key not in working:
+            self._parts.workers.submit(job)
+
+    # --- what to say ---------------------------------------------------------------------------------
+
+    def _report(
+        self, assignment: Assignment, todo: HostPlan, observed: Observed, working: dict[Key, str]
+    ) -> None:
+        parts = self._parts
+        steps = working | parts.workers.steps()
+        progress = Progress(
+            steps={id: step for (kind, id), step in steps.items() if kind == "server"},
+            standings={want.id: parts.ledger.of(want.id) for want in assignment.servers},
+            retrying=frozenset(want.id for want in assignment.servers if parts.ledger.is_retrying(want)),
+            addresses=parts.addresses.all(),
+        )
+        found = Findings(
+            boot_id=observed.boot_id,
+            assignment_generation=assignment.generation,
+            servers=server_reports(assignment, todo, observed, progress),
+            devices=device_reports(parts.sight.inventory, observed.claims, self._quarantined),
+            problems=parts.sight.problems,
+        )
+        self._reported = host_report(self._settings.facts, found)
+        parts.reporter.offer(self._reported)
+
+    def _report_trouble(self) -> None:
+        """What was seen last, and why nothing is seen now: silence must not look like an empty host."""
+        if self._reported is not None:
+            self._reported = self._reported.model_copy(update={"problems": self._parts.sight.problems})
+            self._parts.reporter.offer(self._reported)

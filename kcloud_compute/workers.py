@@ -1,0 +1,158 @@
+"""Threads that carry out jobs: one job per key at a time, its actions in order, the first failure ends it.
+
+Threads are daemons: an agent that is told to end does not wait for a guest's graceful shutdown. Whatever is
+left half done is finished by the next agent.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from kcloud_common.wire import ServerWant
+from kcloud_compute.actions import Action, PrepareDevice, ReleaseDevice
+from kcloud_compute.faults import Failure, failure, is_expected
+from kcloud_compute.images import Cancelled, Interrupted
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, UUID]
+"""Kind of job (`server`, `console`, `claim`) and what it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    key: Key
+    actions: tuple[Action, ...]
+    want: ServerWant | None = None
+    """The state that the actions lead to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    job: Job
+    last_step: str
+    failure: Failure | None = None
+    interrupted: bool = False
+
+    @property
+    def touched_devices(self) -> bool:
+        return any(isinstance(action, PrepareDevice | ReleaseDevice) for action in self.job.actions)
+
+
+class _Running:
+    """A job that has been taken on."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.step = job.actions[0].step
+        self.cancelled = threading.Event()
+
+
+class Workers:
+    """`wake` is called, from a worker, when there is an outcome, and when a slow step begins."""
+
+    def __init__(
+        self, threads: int, do: Callable[[Action, Cancelled], None], wake: Callable[[], None]
+    ) -> None:
+        self._limit, self._do, self._wake = threads, do, wake
+        self._lock = threading.Lock()
+        self._running: dict[Key, _Running] = {}
+        self._outcomes: list[Outcome] = []
+        self._queue: queue.SimpleQueue[_Running | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._closing = False
+        self.killed: BaseException | None = None
+        """What no handler may catch: the process is as good as dead."""
+
+    def submit(self, job: Job) -> bool:
+        """False when its key is busy: the next turn will see what is left to do."""
+        with self._lock:
+            if self._closing or job.key in self._running:
+                return False
+            running = self._running[job.key] = _Running(job)
+            self._queue.put(running)
+            if len(self._threads) < min(self._limit, len(self._running)):
+                self._threads.append(_daemon(self._work, f"kcloud-worker-{len(self._threads)}"))
+        return True
+
+    def steps(self) -> dict[Key, str]:
+        """Every busy key, and what is being done there."""
+        with self._lock:
+            return {key: running.step for key, running in self._running.items()}
+
+    def supersede(self, want: ServerWant) -> ServerWant | None:
+        """End a job between two actions if it leads to another state than this one. Returns what the job
+        was for when it is told so for the first time."""
+        with self._lock:
+            running = self._running.get(("server", want.id))
+            if running is None or running.job.want == want or running.cancelled.is_set():
+                return None
+            running.cancelled.set()
+            return running.job.want
+
+    def outcomes(self) -> list[Outcome]:
+        """What has ended since the last call. Their keys were set free before."""
+        with self._lock:
+            ended, self._outcomes = self._outcomes, []
+        return ended
+
+    def close(self, patience: float) -> None:
+        """Let actions that are being done end, for a while; begin no others."""
+        with self._lock:
+            self._closing = True
+            for running in self._running.values():
+                running.cancelled.set()
+            for _ in self._threads:
+                self._queue.put(None)
+        for thread in self._threads:
+            thread.join(patience)
+
+    def _work(self) -> None:
+        while (running := self._queue.get()) is not None:
+            try:
+                outcome = self._carry_out(running)
+            except BaseException as error:
+                self.killed = error
+                self._closing = True
+                self._wake()
+                return
+            with self._lock:
+                self._outcomes.append(outcome)
+                del self._running[running.job.key]
+            self._wake()
+
+    def _carry_out(self, running: _Running) -> Outcome:
+        job = running.job
+        for action in job.actions:
+            if running.cancelled.is_set() or self._closing:
+                return Outcome(job, running.step, interrupted=True)
+            running.step = action.step
+            if action.step in _SLOW:
+                self._wake()
+            try:
+                self._do(action, running.cancelled.is_set)
+            except Interrupted:
+                return Outcome(job, running.step, interrupted=True)
+            except Exception as error:
+                _log(job, action, error)
+                return Outcome(job, running.step, failure(error))
+        return Outcome(job, running.step)
+
+
+_SLOW = frozenset({"image", "stop"})
+"""Steps that are worth a report of their own."""
+
+
+def _log(job: Job, action: Action, error: Exception) -> None:
+    """Neither the want nor the action: they carry what is the tenant's own business."""
+    facts = {"server_id": str(job.key[1]), "step": action.step, "reason": f"{type(error).__name__}: {error}"}
+    log.warning("action_failed", extra=facts, exc_info=None if is_expected(error) else error)
+
+
+def _daemon(target: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread
