@@ -17,7 +17,7 @@ from kcloud_api.db.modules import modules_named
 from kcloud_api.http import noauth
 from kcloud_api.http.context import Authenticate
 from kcloud_api.http.edge import RequestIdentity
-from kcloud_api.http.live import LiveServer, listen, url_of
+from kcloud_api.http.live import LiveServer, listen, local_url
 from kcloud_api.http.metrics import Measured
 from kcloud_api.http.policy import Enforcer, PolicyRule
 from kcloud_api.http.prefixes import AT_ROOT, Prefixes
@@ -113,10 +113,12 @@ def _serve(options: argparse.Namespace, stop: Stop) -> int:
     prepare(conf.database.url, migrate=options.migrate)
     if conf.api.workers > 1:
         workers = Workers(listener, conf.api.workers, worker_app, (conf, services))
-        return _until(stop, workers, url_of(listener))
+        return _until(stop, workers, local_url(listener))
     database, bus = open_parts(conf)
     try:
-        return _until(stop, LiveServer(build_app(database, conf, bus, services), listener), url_of(listener))
+        return _until(
+            stop, LiveServer(build_app(database, conf, bus, services), listener), local_url(listener)
+        )
     finally:
         bus.close()
         database.close()

@@ -1,23 +1,26 @@
 """Brings a database's schema up to this release: Alembic, one linear history, packaged with the code.
 
-Concurrent starts are safe: whoever comes second waits for the first and then finds nothing to do.
+Concurrent starts are safe: whoever comes second waits for the first and then finds nothing to do. Alembic
+is imported only to migrate: most starts find nothing to do, and would pay its time and memory for that.
 """
 
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from kcloud_api.db.engine import make_engine
 from kcloud_common.errors import PermanentError
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+STEPS = Path(__file__).parent.parent / "migrations" / "versions"
+"""Files `0001_what_it_does.py`: the number is the revision, and the highest is this release's."""
 ADVISORY_LOCK = 0x6B636C6F7564
 """PostgreSQL's key for the one who migrates: `kcloud` in ASCII."""
 
@@ -28,17 +31,24 @@ class SchemaOutdated(PermanentError):
 
 def upgrade(database_url: str) -> None:
     """Create or upgrade every table. Safe to repeat and to race."""
+    from alembic import command
+
     engine = make_engine(database_url)
     try:
         with _alone(engine) as connection:
-            command.upgrade(_config(connection), "head")
+            command.upgrade(alembic_config(connection), "head")
     finally:
         engine.dispose()
 
 
+def head() -> str:
+    """The revision of this release."""
+    return max(file.name.partition("_")[0] for file in STEPS.glob("[0-9]*_*.py"))
+
+
 def is_current(database_url: str) -> bool:
     """Is the schema exactly this release's?"""
-    return revision(database_url) == ScriptDirectory.from_config(_config()).get_current_head()
+    return revision(database_url) == head()
 
 
 def revision(database_url: str) -> str | None:
@@ -46,7 +56,10 @@ def revision(database_url: str) -> str | None:
     engine = make_engine(database_url)
     try:
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return str(found) if found is not None else None
     finally:
         engine.dispose()
 
@@ -85,7 +98,10 @@ def _alone(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _config(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> "Config":
+    """What alembic.ini would say, without a file on disk."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "kcloud_api:migrations")
     if connection is not None:

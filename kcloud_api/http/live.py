@@ -23,14 +23,17 @@ class PortInUse(PermanentError):
 def listen(host: str, port: int) -> socket.socket:
     """Take the port (0: any) now, so that a clash is known before anything was started. Raises PortInUse."""
     try:
-        return socket.create_server((host, port), backlog=BACKLOG)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise PortInUse(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 
-def url_of(listener: socket.socket) -> str:
+def local_url(listener: socket.socket) -> str:
+    """Where this machine reaches it: a wildcard address is its loopback."""
     host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def server_config(app: ASGIApp | str) -> uvicorn.Config:
@@ -67,7 +70,7 @@ class LiveServer:
         self._thread = threading.Thread(
             target=self._server.run, args=([listener],), name="http-server", daemon=True
         )
-        self.url = url_of(listener)
+        self.url = local_url(listener)
 
     def start(self) -> None:
         """Return once requests are answered."""

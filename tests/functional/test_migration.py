@@ -6,14 +6,21 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlmodel import SQLModel
 
 from kcloud_api.db.engine import make_engine
-from kcloud_api.db.migration import SchemaOutdated, is_current, prepare, revision, upgrade
+from kcloud_api.db.migration import (
+    SchemaOutdated,
+    alembic_config,
+    head,
+    is_current,
+    prepare,
+    revision,
+    upgrade,
+)
 from kcloud_api.db.modules import modules_named
 from tests.postgres import fresh_database, postgres_server
 
@@ -33,12 +40,6 @@ def postgres(server: str) -> Iterator[str]:
 @pytest.fixture
 def sqlite(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/kcloud.db"
-
-
-def scripts() -> ScriptDirectory:
-    config = Config()
-    config.set_main_option("script_location", "kcloud_api:migrations")
-    return ScriptDirectory.from_config(config)
 
 
 def differences(url: str) -> list[object]:
@@ -85,8 +86,8 @@ def check_race(url: str) -> None:
 
 
 def test_history_is_one_line_with_one_head() -> None:
-    directory = scripts()
-    assert len(directory.get_heads()) == 1
+    directory = ScriptDirectory.from_config(alembic_config())
+    assert directory.get_heads() == [head()]
     steps = list(directory.walk_revisions())
     assert all(not step.is_merge_point and not step.is_branch_point for step in steps)
 

@@ -1,0 +1,161 @@
+"""The compute hosts of `kcloud up`: one agent each, in this process, but over the same HTTP as any other.
+
+Every host keeps its state under its own folder, so that the next start finds its guests again.
+"""
+
+import re
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from hypervisor_drivers import fake
+from kcloud_common.config import load
+from kcloud_common.errors import PermanentError
+from kcloud_common.stopping import Stop
+from kcloud_compute import identity
+from kcloud_compute.agent import Agent
+from kcloud_compute.conf import GROUPS, ComputeConf, from_groups
+from kcloud_compute.paths import StatePaths
+from vfio.sysfs import Sysfs
+from vfio.testing import gpu_host
+
+READY_SECONDS = 120.0
+
+
+class HostFailed(PermanentError):
+    code = "host_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """One host to run. Only one can be real: there is one machine."""
+
+    name: str
+    folder: Path
+    is_fake: bool
+
+
+def plan(count: int, *, hypervisor: str, folder: Path, machine: str = "") -> tuple[HostPlan, ...]:
+    """`count` hosts: with libvirt the first is this machine and the others are fakes."""
+    names = [f"fake-{number}" for number in range(1, count + 1)]
+    real = 1 if hypervisor == "libvirt" else 0
+    here = _host_name(machine or socket.gethostname())
+    return tuple(
+        HostPlan(here, folder / "hosts" / here, False)
+        if number < real
+        else HostPlan(names[number - real], folder / "hosts" / names[number - real], True)
+        for number in range(count)
+    )
+
+
+def _host_name(text: str) -> str:
+    """The machine's name as an enrolment takes it."""
+    return re.sub(r"[^A-Za-z0-9.-]", "-", text).strip("-.")[:64] or "localhost"
+
+
+class LocalHosts:
+    """The agents of this process; `close` leaves their guests running."""
+
+    def __init__(self, url: str, settings: Sequence[str]) -> None:
+        self._url = url
+        self._settings = settings
+        self._agents: dict[str, Agent] = {}
+        self._drivers = ExitStack()
+
+    def start(self, plans: Sequence[HostPlan], admin_password: str) -> None:
+        """Enrol those that are new, and start every agent."""
+        for host in plans:
+            host.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            token_file = self._enrol(host, admin_password)
+            agent = self._agent(host, token_file)
+            self._agents[host.name] = agent
+            agent.start()
+
+    def wait(self, stop: Stop) -> None:
+        """Return when the control plane has accepted a report of each, or somebody asked to stop. Raises
+        HostFailed."""
+        deadline = time.monotonic() + READY_SECONDS
+        for name, agent in self._agents.items():
+            while not (agent.ready.wait(0.1) or stop.is_set()):
+                if agent.ended.is_set():
+                    raise HostFailed(f"host {name} ended: {agent.error}") from agent.error
+                if time.monotonic() > deadline:
+                    raise HostFailed(f"host {name} sent no report within {READY_SECONDS:.0f} s; see the log")
+
+    def close(self) -> None:
+        if self._agents:
+            with ThreadPoolExecutor(max_workers=len(self._agents)) as pool:
+                list(pool.map(Agent.stop, self._agents.values()))
+        self._drivers.close()
+
+    def _agent(self, host: HostPlan, token_file: Path) -> Agent:
+        conf = self._conf(host, token_file)
+        if host.is_fake:
+            driver = fake.open_driver(f"fake://{host.folder.absolute()}/domains")
+            self._drivers.callback(driver.close)
+            return Agent(conf, driver, gpu_host(host.folder / "machine").sysfs())
+        # Imported here: it needs libvirt's library, which a cloud of fakes does not.
+        from hypervisor_drivers.libvirt.driver import open_driver
+        from kcloud_cli import local_libvirt
+
+        local_libvirt.ensure()
+        real = open_driver(conf.libvirt.uri or "qemu:///system", conf.libvirt.virt_type)
+        self._drivers.callback(real.close)
+        return Agent(conf, real, Sysfs())
+
+    def _conf(self, host: HostPlan, token_file: Path) -> ComputeConf:
+        own = {
+            "agent.api_url": self._url,
+            "agent.host": host.name,
+            "agent.state_dir": str(host.folder.absolute()),
+            "agent.enrol_token": str(token_file),
+            "agent.hypervisor": "fake" if host.is_fake else "libvirt",
+        }
+        # A rule names this machine's devices: fakes offer what they have.
+        given = [item for item in self._settings if not (host.is_fake and item.startswith("devices."))]
+        return from_groups(
+            load(GROUPS, overrides=[*(f"{key}={value}" for key, value in own.items()), *given])
+        )
+
+    def _enrol(self, host: HostPlan, admin_password: str) -> Path:
+        """Get a one-time token as an operator would, unless the host has enrolled before."""
+        token_file = host.folder / "enrol-token"
+        known = identity.load(StatePaths(host.folder.absolute()).identity)
+        if known is None or known.host_id is None:
+            with httpx.Client(base_url=self._url, timeout=30, trust_env=False) as client:
+                token = _admin_token(client, admin_password)
+                body = _checked(
+                    client.post(
+                        "/kcloud/v1/enrolments", json={"host": host.name}, headers={"X-Auth-Token": token}
+                    )
+                )
+            token_file.touch(mode=0o600)
+            token_file.write_text(str(body["token"]), "utf-8")
+        else:
+            token_file.unlink(missing_ok=True)
+        return token_file
+
+
+def _admin_token(client: httpx.Client, password: str) -> str:
+    domain = {"id": "default"}
+    user = {"name": "admin", "domain": domain, "password": password}
+    auth = {
+        "identity": {"methods": ["password"], "password": {"user": user}},
+        "scope": {"project": {"name": "admin", "domain": domain}},
+    }
+    answer = client.post("/identity/v3/auth/tokens", json={"auth": auth})
+    _checked(answer)
+    return answer.headers["X-Subject-Token"]
+
+
+def _checked(answer: httpx.Response) -> Mapping[str, object]:
+    if answer.is_error:
+        raise HostFailed(f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}")
+    body: Mapping[str, object] = answer.json()
+    return body
