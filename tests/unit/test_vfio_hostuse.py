@@ -77,7 +77,9 @@ def test_a_volume_holds_the_disks_that_it_is_made_of(host: FakeHost, tmp_path: P
     assert in_use(host.sysfs()) == {DISK: "its disk holds /srv"}
 
 
-def test_a_disk_that_a_volume_holds_is_in_use_though_nothing_is_mounted(host: FakeHost, tmp_path: Path) -> None:
+def test_a_disk_that_a_volume_holds_is_in_use_though_nothing_is_mounted(
+    host: FakeHost, tmp_path: Path
+) -> None:
     disk = block(tmp_path, "sda", f"devices/pci0000:00/{DISK}/ata1/block/sda")
     (disk / "holders/md0").touch()
     assert in_use(host.sysfs()) == {DISK: "its disk is part of md0"}
@@ -131,7 +133,7 @@ def test_an_interface_that_is_up_is_in_use_with_or_without_a_route(host: FakeHos
 
 def test_an_address_or_a_bond_keeps_an_interface_that_is_down(host: FakeHost, tmp_path: Path) -> None:
     host.add_nic("enp2s0", NIC, up=False)
-    (tmp_path / f"sys/class/net/enp2s0/upper_bond0").symlink_to("/nowhere")
+    (tmp_path / "sys/class/net/enp2s0/upper_bond0").symlink_to("/nowhere")
     assert in_use(host.sysfs()) == {NIC: "network interface enp2s0 belongs to bond0"}
     with (tmp_path / "proc/net/if_inet6").open("a") as file:
         file.write("fe80000000000000000000000000001 02 40 20 80 enp2s0\n")
@@ -146,7 +148,9 @@ def test_a_virtual_function_in_use_keeps_its_physical_function(host: FakeHost) -
     )
 
 
-def test_the_boot_display_the_frame_buffer_and_a_serial_console_are_in_use(host: FakeHost, tmp_path: Path) -> None:
+def test_the_boot_display_the_frame_buffer_and_a_serial_console_are_in_use(
+    host: FakeHost, tmp_path: Path
+) -> None:
     host.put(f"{DEVICES}/{CARD}/boot_vga", "1\n")
     assert in_use(host.sysfs()) == {CARD: "it is the display that the firmware started on"}
     host.put(f"{DEVICES}/{CARD}/boot_vga", "0\n")

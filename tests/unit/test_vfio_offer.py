@@ -55,14 +55,22 @@ def test_a_rule_names_the_class_and_adds_traits(tmp_path: Path) -> None:
     assert offer.traits == ("CUSTOM_NVIDIA_A100_PCIE_80GB", "CUSTOM_PCI_10DE_20B5", "CUSTOM_RACK_7")
 
 
-def test_a_card_that_shares_its_group_with_a_stranger_is_refused_with_names_and_a_way_out(tmp_path: Path) -> None:
+def test_a_card_that_shares_its_group_with_a_stranger_is_refused_with_names_and_a_way_out(
+    tmp_path: Path,
+) -> None:
     host = gpu_host(tmp_path)
     host.add(FakeFunction("0000:42:00.0", 0x8086, 0x10C9, 0x020000, driver="igb", group=41))
     result = result_of(host)
     assert result.offers == ()
     (refusal,) = result.refusals
     assert (refusal.code, refusal.addresses) == ("group_shared", (GPU,))
-    for word in ("group 41", GPU, "0000:42:00.0 (8086:10c9, class 0200, driver igb)", "ACS", "offer that device"):
+    for word in (
+        "group 41",
+        GPU,
+        "0000:42:00.0 (8086:10c9, class 0200, driver igb)",
+        "ACS",
+        "offer that device",
+    ):
         assert word in refusal.reason
 
 
