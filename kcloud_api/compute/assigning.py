@@ -1,4 +1,8 @@
-"""Keeps what each host is to have: the servers assigned to it, and the number that says when that changed."""
+"""Keeps what each host is to have: the servers assigned to it, and the number that says when that changed.
+
+Locks are taken in one order, or transactions would wait for each other in a circle: host, servers, the host's
+assignment (`changed`, `lock`), then placement's providers and accelerator's devices.
+"""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -42,6 +46,13 @@ def changed(session: Session, host_id: UUID) -> None:
         .execution_options(synchronize_session=False)
     )
     wake_after_commit(session, f"assignment:{host_id}")
+
+
+def lock(session: Session, host_id: UUID) -> None:
+    """Have the host's providers and devices for this transaction alone; the number stays as it is."""
+    session.exec(
+        select(AssignmentRow.generation).where(AssignmentRow.host_id == host_id).with_for_update()
+    ).first()
 
 
 def generation(session: Session, host_id: UUID) -> int:

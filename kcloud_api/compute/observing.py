@@ -136,6 +136,7 @@ def _failed(session: Session, row: ServerRow, report: ServerReport, now: datetim
 
 def _gone(session: Session, row: ServerRow, now: datetime) -> None:
     """The one place where a placed server's claims end."""
+    assigning.changed(session, _host_of(row))
     placement.release(session, row.id)
     accelerator.release(session, row.id)
     network.delete_ports(session, row.id)
@@ -144,7 +145,6 @@ def _gone(session: Session, row: ServerRow, now: datetime) -> None:
     row.power_seen = "none"
     actions.succeed(session, row.id, (DELETE,), now=now)
     actions.fail(session, row.id, now=now, details="The server was deleted.")
-    assigning.changed(session, _host_of(row))
 
 
 def _host_of(row: ServerRow) -> UUID:

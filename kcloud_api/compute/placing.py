@@ -81,6 +81,7 @@ def _place(session: Session, row: ServerRow) -> None:
 
 
 def _claim(session: Session, row: ServerRow, candidate: Candidate) -> None:
+    assigning.changed(session, candidate.host_id)
     consumer = placement.ConsumerRecord(id=row.id, project_id=row.project_id, user_id=row.user_id)
     placement.claim(session, consumer, candidate)
     accelerator.claim(session, row.id, candidate.allocations)
@@ -92,7 +93,6 @@ def _claim(session: Session, row: ServerRow, candidate: Candidate) -> None:
     row.updated_at = now
     row.generation += 1
     actions.step(session, row.id, CREATE, host_name=row.host_name, now=now)
-    assigning.changed(session, candidate.host_id)
     session.flush()
     log.info("server_placed", extra={"server_id": str(row.id), "host": row.host_name})
 

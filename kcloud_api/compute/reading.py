@@ -11,6 +11,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from kcloud_api.caller import Caller
 from kcloud_api.compute.records import (
     FlavorSnapshot,
+    HostedServer,
     ImageSnapshot,
     Page,
     ServerFault,
@@ -81,17 +82,18 @@ def usage(session: Session, project_id: str) -> tuple[int, int, int]:
     return len(flavors), sum(f.vcpus for f in flavors), sum(f.ram_mib for f in flavors)
 
 
-def hosted(session: Session) -> dict[UUID, tuple[tuple[UUID, str], ...]]:
-    """Id and name of the servers on each host, for operators."""
-    found: dict[UUID, list[tuple[UUID, str]]] = {}
-    for host_id, server_id, name in session.exec(
-        select(ServerRow.host_id, ServerRow.id, ServerRow.name).where(
-            col(ServerRow.host_id).is_not(None), col(ServerRow.state) != State.DELETED
-        )
+def hosted(session: Session) -> dict[UUID, tuple[HostedServer, ...]]:
+    """What is on each host, for operators."""
+    found: dict[UUID, list[HostedServer]] = {}
+    for host_id, server_id, flavor in session.exec(
+        select(ServerRow.host_id, ServerRow.id, ServerRow.flavor)
+        .where(col(ServerRow.host_id).is_not(None), col(ServerRow.state) != State.DELETED)
+        .order_by(col(ServerRow.id))
     ):
         if host_id is not None:
-            found.setdefault(host_id, []).append((server_id, name))
-    return {host_id: tuple(sorted(servers)) for host_id, servers in found.items()}
+            server = HostedServer(server_id, FlavorSnapshot.model_validate(flavor))
+            found.setdefault(host_id, []).append(server)
+    return {host_id: tuple(servers) for host_id, servers in found.items()}
 
 
 def _conditions(wanted: ServerFilter) -> list[ColumnElement[bool]]:

@@ -117,6 +117,14 @@ class ServerRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HostedServer:
+    """A server as its host's operator counts it."""
+
+    id: UUID
+    flavor: FlavorSnapshot
+
+
+@dataclass(frozen=True, slots=True)
 class ServerFilter:
     """Which servers a list shows. None: any. `states` empty: none."""
 

@@ -14,7 +14,7 @@ class ImageShape(Protocol):
     @property
     def size(self) -> int | None: ...
     @property
-    def disk_format(self) -> str | None: ...
+    def virtual_size(self) -> int | None: ...
     @property
     def min_disk_gib(self) -> int: ...
     @property
@@ -33,7 +33,7 @@ def check_fit(flavor: FlavorSnapshot, image: ImageShape) -> None:
             f"{flavor.disk_gib * GIB} bytes, minimum size is {image.min_disk_gib * GIB} bytes.",
             field="flavorRef",
         )
-    size = image.size or 0
+    size = max(image.size or 0, image.virtual_size or 0)
     if size > flavor.disk_gib * GIB:
         raise BadRequest(
             "Flavor's disk is too small for requested image. Flavor disk is "

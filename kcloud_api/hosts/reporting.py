@@ -1,0 +1,177 @@
+"""Takes in what agents say: sessions, reports, signs of life; and tells them what they are to have.
+
+`epoch` and `sequence` fence: a report of an agent that was replaced, or one overtaken by a newer, is refused.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from kcloud_api.accelerator import service as accelerator
+from kcloud_api.compute import assigning
+from kcloud_api.compute.observed import strays
+from kcloud_api.compute.observing import observe
+from kcloud_api.compute.states import State
+from kcloud_api.db.columns import utcnow
+from kcloud_api.hosts.offering import digest_of, facts_of, inventory_of
+from kcloud_api.hosts.records import HostState
+from kcloud_api.hosts.tables import HostRow, StrayRow
+from kcloud_api.placement import service as placement
+from kcloud_common.errors import NotFound
+from kcloud_common.wire import (
+    Assignment,
+    HostReport,
+    HostSession,
+    Presence,
+    ReportAck,
+    ServerReport,
+    ServerWant,
+)
+
+log = logging.getLogger(__name__)
+
+
+def open_session(session: Session, host_id: UUID) -> HostSession:
+    """A new epoch: from now on only reports of this agent count."""
+    host = _locked(session, host_id)
+    now = utcnow()
+    host.epoch += 1
+    host.last_sequence = 0
+    _seen(session, host, now)
+    session.flush()
+    log.info("host_session_opened", extra={"host": host.name, "epoch": host.epoch})
+    return HostSession(epoch=host.epoch, server_time=now)
+
+
+def take_report(session: Session, host_id: UUID, report: HostReport) -> ReportAck:
+    """All that follows from a report, in one transaction. A refused one changes nothing."""
+    host = _locked(session, host_id)
+    if report.epoch != host.epoch or report.sequence <= host.last_sequence:
+        return ReportAck(accepted=False, assignment_generation=assigning.generation(session, host_id))
+    host.last_sequence = report.sequence
+    if host.boot_id != report.boot_id:
+        log.info("host_booted", extra={"host": host.name, "boot_id": str(report.boot_id)})
+        host.boot_id = report.boot_id
+    # Claims end before placement hears of the devices: one that its host still holds for a claim that has
+    # just ended is then told as not to be handed out.
+    observe(session, host_id, report.boot_id, report.servers)
+    _note_strays(session, host_id, report.servers)
+    _seen(session, host, utcnow())
+    _sync(session, host, report)
+    session.flush()
+    return ReportAck(accepted=True, assignment_generation=assigning.generation(session, host_id))
+
+
+def _sync(session: Session, host: HostRow, report: HostReport) -> None:
+    """Tell accelerator and placement, when there is something new to tell."""
+    claims = accelerator.claim_ids(session, host.id)
+    digest = digest_of(report, claims)
+    if digest == host.report_digest:
+        return
+    assigning.lock(session, host.id)
+    accelerator.sync_devices(session, host.id, report.devices)
+    placement.sync_host(session, inventory_of(host.id, host.name, report, claims))
+    placement.set_host_available(session, host.id, host.enabled and host.state == HostState.UP)
+    host.report_digest = digest
+    host.report = facts_of(report)
+    host.problems = list(report.problems)
+    host.updated_at = utcnow()
+
+
+def _note_strays(session: Session, host_id: UUID, reports: Sequence[ServerReport]) -> None:
+    """Have the host remove servers that it should not have, and forget those that are gone."""
+    noted = {row.server_id: row for row in session.exec(select(StrayRow).where(StrayRow.host_id == host_id))}
+    present = strays(frozenset(), tuple(reports))
+    known = assigning.whereabouts(session, present)
+    surplus = {
+        server_id: reason
+        for server_id in present
+        if (reason := _why_not_here(known.get(server_id), host_id)) is not None
+    }
+    gone = [row for server_id, row in noted.items() if server_id not in surplus]
+    fresh = sorted(surplus.keys() - noted.keys())
+    if not gone and not fresh:
+        return
+    assigning.changed(session, host_id)
+    generation = assigning.generation(session, host_id)
+    for row in gone:
+        session.delete(row)
+    for server_id in fresh:
+        log.warning("stray_server", extra={"server_id": str(server_id), "reason": surplus[server_id]})
+        session.add(
+            StrayRow(
+                host_id=host_id, server_id=server_id, generation=generation,
+                reason=surplus[server_id], created_at=utcnow(),
+            )
+        )  # fmt: skip
+
+
+def _why_not_here(known: tuple[State, UUID | None] | None, host_id: UUID) -> str | None:
+    if known is None:
+        return "unknown"
+    state, at = known
+    if state is State.DELETED:
+        return "deleted"
+    return "elsewhere" if at != host_id else None
+
+
+def assignment(session: Session, host_id: UUID) -> Assignment:
+    """Everything the host is to have, and everything it is to lose."""
+    # The number is read before what it numbers: a change in between is then told again, never missed.
+    generation = assigning.generation(session, host_id)
+    tombstones = [
+        ServerWant(id=row.server_id, generation=row.generation, presence=Presence.ABSENT)
+        for row in session.exec(
+            select(StrayRow).where(StrayRow.host_id == host_id).order_by(col(StrayRow.server_id))
+        )
+    ]
+    servers = (*assigning.assigned_servers(session, host_id), *tombstones)
+    return Assignment(host_id=host_id, generation=generation, servers=servers)
+
+
+def touch(session: Session, host_id: UUID, *, at_most_each: float) -> None:
+    """A sign of life. Written only when the last one is `at_most_each` seconds old, or the host was down."""
+    now = utcnow()
+    stale = now - timedelta(seconds=at_most_each)
+    session.exec(
+        update(HostRow)
+        .where(col(HostRow.id) == host_id, col(HostRow.state) == HostState.UP, col(HostRow.last_seen) < stale)
+        .values(last_seen=now)
+        .execution_options(synchronize_session=False)
+    )
+    down = select(HostRow.id).where(HostRow.id == host_id, HostRow.state == HostState.DOWN)
+    if session.exec(down).first() is not None:
+        _seen(session, _locked(session, host_id), now)
+        session.flush()
+
+
+def needs_touch(session: Session, host_id: UUID, *, at_most_each: float) -> bool:
+    """Whether `touch` would write; asked without a write transaction."""
+    host = session.get(HostRow, host_id)
+    stale = utcnow() - timedelta(seconds=at_most_each)
+    return host is not None and (host.state != HostState.UP or host.last_seen < stale)
+
+
+def _seen(session: Session, host: HostRow, now: datetime) -> None:
+    host.last_seen = now
+    if host.state != HostState.UP:
+        host.state = HostState.UP
+        assigning.lock(session, host.id)
+        placement.set_host_available(session, host.id, host.enabled)
+        log.info("host_up", extra={"host": host.name})
+
+
+def _locked(session: Session, host_id: UUID) -> HostRow:
+    row = session.exec(
+        select(HostRow)
+        .where(HostRow.id == host_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+    if row is None:
+        raise NotFound(f"Host {host_id} could not be found.")
+    return row

@@ -1,0 +1,95 @@
+"""What operators and the liveness loop do with hosts."""
+
+import logging
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, update
+from sqlmodel import Session, col, select
+
+from kcloud_api.compute import assigning
+from kcloud_api.db.columns import utcnow
+from kcloud_api.hosts.records import HostRecord, HostState
+from kcloud_api.hosts.tables import EnrolmentRow, HostRow, StrayRow
+from kcloud_api.placement import service as placement
+from kcloud_api.placement.inventory import HostInventory
+from kcloud_common.errors import Conflict, NotFound
+
+log = logging.getLogger(__name__)
+
+
+def list_hosts(session: Session) -> tuple[HostRecord, ...]:
+    """All hosts, by name."""
+    return tuple(_record(row) for row in session.exec(select(HostRow).order_by(HostRow.name)))
+
+
+def get_host(session: Session, host_id: UUID) -> HostRecord:
+    return _record(_row(session, host_id))
+
+
+def set_enabled(session: Session, host_id: UUID, enabled: bool, reason: str | None) -> HostRecord:
+    """A disabled host keeps its servers and gets no new ones."""
+    row = _row(session, host_id)
+    row.enabled = enabled
+    row.disabled_reason = None if enabled else reason
+    row.updated_at = utcnow()
+    placement.set_host_available(session, row.id, enabled and row.state == HostState.UP)
+    session.flush()
+    return _record(row)
+
+
+def delete_host(session: Session, host_id: UUID) -> None:
+    """Forget a host; Conflict while it holds a server, or has one that it must lose."""
+    row = _row(session, host_id)
+    strays = session.exec(select(StrayRow.server_id).where(StrayRow.host_id == host_id)).first()
+    if strays is not None or assigning.holds_servers(session, host_id):
+        raise Conflict(f"Host {row.name} holds servers: delete them first.")
+    # An empty provider is left, under a name that nobody wants: a new host may have the old name.
+    placement.sync_host(session, HostInventory(host_id, f"removed-{host_id}", {}, frozenset()))
+    placement.set_host_available(session, host_id, False)
+    assigning.remove_host(session, host_id)
+    session.exec(delete(EnrolmentRow).where(col(EnrolmentRow.host_id) == host_id))
+    session.delete(row)
+    session.flush()
+
+
+def mark_silent(session: Session, down_after: float, now: datetime | None = None) -> tuple[str, ...]:
+    """Mark hosts that were not heard of for too long as down, in one statement; their names.
+
+    They keep their servers and claims; placement gives them nothing new.
+    """
+    limit = (now or utcnow()) - timedelta(seconds=down_after)
+    silent = session.exec(
+        update(HostRow)
+        .where(col(HostRow.state) == HostState.UP, col(HostRow.last_seen) < limit)
+        .values(state=HostState.DOWN)
+        .returning(col(HostRow.id), col(HostRow.name))
+        .execution_options(synchronize_session=False)
+    ).all()
+    for host_id, name in silent:
+        placement.set_host_available(session, host_id, False)
+        log.warning("host_down", extra={"host": name, "silent_for_more_than": down_after})
+    return tuple(name for _, name in silent)
+
+
+def any_silent(session: Session, down_after: float) -> bool:
+    """Whether mark_silent would find one; asked without a write transaction."""
+    limit = utcnow() - timedelta(seconds=down_after)
+    query = select(HostRow.id).where(HostRow.state == HostState.UP, col(HostRow.last_seen) < limit).limit(1)
+    return session.exec(query).first() is not None
+
+
+def _row(session: Session, host_id: UUID) -> HostRow:
+    row = session.exec(select(HostRow).where(HostRow.id == host_id).with_for_update()).first()
+    if row is None:
+        raise NotFound(f"Host {host_id} could not be found.")
+    return row
+
+
+def _record(row: HostRow) -> HostRecord:
+    return HostRecord(
+        id=row.id, name=row.name, state=HostState(row.state), enabled=row.enabled,
+        disabled_reason=row.disabled_reason, epoch=row.epoch, boot_id=row.boot_id,
+        last_seen=row.last_seen, report=row.report, problems=tuple(row.problems),
+        created_at=row.created_at, updated_at=row.updated_at,
+    )  # fmt: skip
