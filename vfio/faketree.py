@@ -156,15 +156,17 @@ class FakeTree:
 
     def picture(self) -> dict[str, str]:
         """Every file and link of /sys and /proc with what it holds, for comparing before and after."""
-        seen = {}
-        for top in ("sys", "proc"):
-            for folder, folders, files in os.walk(self.root / top):
-                for name in (*folders, *files):
-                    path = Path(folder, name)
-                    if path.is_symlink():
-                        seen[str(path.relative_to(self.root))] = f"-> {path.readlink()}"
-                    elif path.is_file():
-                        seen[str(path.relative_to(self.root))] = path.read_text()
+        seen: dict[str, str] = {}
+        waiting = [f"{self.root}/sys", f"{self.root}/proc"]
+        while waiting:
+            for entry in os.scandir(waiting.pop()):
+                if entry.is_symlink():
+                    seen[entry.path] = f"-> {os.readlink(entry.path)}"  # noqa: PTH115 (read thousands of times)
+                elif entry.is_dir():
+                    waiting.append(entry.path)
+                else:
+                    with open(entry.path) as file:  # noqa: PTH123
+                        seen[entry.path] = file.read()
         return seen
 
     def _join_group(self, folder: Path, address: str, group: int) -> None:
