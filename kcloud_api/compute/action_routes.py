@@ -3,7 +3,6 @@
 `act` is async because a console log is waited for: no thread, transaction or lock is held meanwhile.
 """
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from kcloud_api.compute import actions, bodies, policies, reading, service, versions, views
+from kcloud_api.compute.console import tail
 from kcloud_api.compute.microversion import version_of
 from kcloud_api.compute.records import ConsoleLog, ServerRecord
 from kcloud_api.compute.server_routes import own, viewer
@@ -32,7 +32,6 @@ router = APIRouter()
 CONSOLE = "os-getConsoleOutput"
 LOOK_AGAIN = 1.0
 """Seconds after which the log is looked for even though no wake-up came."""
-UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 Result = TypeVar("Result")
 
@@ -109,14 +108,6 @@ def show_action(
         raise NotFound(f"Action for request_id {request_id} on instance {server.id} not found")
     view = views.action_with_events(viewer(request, caller), found)
     return {"instanceAction": versions.action(view, version_of(request))}
-
-
-def tail(log: bytes, lines: int | None) -> str:
-    """The last lines of a console log, as text that JSON and terminals can bear."""
-    text = UNPRINTABLE.sub("", log.decode("utf-8", "replace"))
-    if lines is None or lines < 0:
-        return text
-    return "".join(text.splitlines(keepends=True)[-lines:]) if lines else ""
 
 
 def _arguments(deed: Deed, name: str, value: object) -> BaseModel:
