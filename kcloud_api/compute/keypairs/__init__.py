@@ -1,0 +1,1 @@
+"""Key pairs: public keys by which users log in to their servers."""
