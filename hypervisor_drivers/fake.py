@@ -56,7 +56,7 @@ class FakeDriver:
 
     def define(self, spec: DomainSpec) -> None:
         with self._verb("define", spec.uuid) as state:
-            _check_name(state, spec)
+            _check_definable(state, spec)
             known = state.domains.get(spec.uuid)
             state.domains[spec.uuid] = replace(known, spec=spec) if known else FakeDomain(spec)
 
@@ -94,16 +94,14 @@ class FakeDriver:
     def addresses(self, uuid: UUID) -> tuple[str, ...]:
         with self._verb("addresses", uuid) as state:
             domain = state.domains.get(uuid)
-            if domain is None or domain.live is None:
+            if domain is None or domain.boots == 0:
                 return ()
-            leases = [(state.networks[nic.network], nic.mac) for nic in domain.live.nics]
-            return tuple(_lease(network, mac) for network, mac in leases)
+            nics = [nic for nic in (domain.live or domain.spec).nics if nic.network in state.networks]
+            return tuple(_lease(state.networks[nic.network], nic.mac) for nic in nics)
 
     def ensure_network(self, spec: NetworkSpec) -> None:
         with self._verb("ensure_network") as state:
-            for other in state.networks.values():
-                if other.name != spec.name and IPv4Network(other.cidr).overlaps(IPv4Network(spec.cidr)):
-                    raise DriverRefused(f"network {spec.name}: {spec.cidr} is in use by network {other.name}")
+            _check_network(state, spec)
             state.networks[spec.name] = spec
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -187,7 +185,9 @@ def _existing(state: FakeState, uuid: UUID) -> FakeDomain:
         raise DriverError(f"no domain with uuid {uuid}") from None
 
 
-def _check_name(state: FakeState, spec: DomainSpec) -> None:
+def _check_definable(state: FakeState, spec: DomainSpec) -> None:
+    if spec.virt_type not in ("kvm", "qemu"):
+        raise DriverRefused(f"domain {spec.name}: no such virtualisation type {spec.virt_type!r}")
     for uuid, other in state.domains.items():
         if other.spec.name == spec.name and uuid != spec.uuid:
             raise DriverRefused(f"domain {spec.name!r} already exists with uuid {uuid}")
@@ -205,6 +205,17 @@ def _check_startable(state: FakeState, spec: DomainSpec) -> None:
         held = {hostdev.address for hostdev in other.live.hostdevs} if other.live else set()
         if wanted & held:
             raise DriverError(f"PCI device {min(wanted & held)} is in use by domain {other.spec.name}")
+
+
+def _check_network(state: FakeState, spec: NetworkSpec) -> None:
+    for other in state.networks.values():
+        if other.name != spec.name and IPv4Network(other.cidr).overlaps(IPv4Network(spec.cidr)):
+            raise DriverRefused(f"network {spec.name}: {spec.cidr} is in use by network {other.name}")
+    running = [domain.live for domain in state.domains.values() if domain.live]
+    used = any(nic.network == spec.name for live in running for nic in live.nics)
+    old = state.networks.get(spec.name, spec)
+    if used and old != spec:
+        raise DriverRefused(f"network {spec.name} has cidr {old.cidr}, not {spec.cidr}, and guests use it")
 
 
 def _boot(domain: FakeDomain) -> FakeDomain:

@@ -5,15 +5,17 @@ restarted without a thought for the machine's own libvirt. Disks and console log
 because only libvirt's own folders are replaced. Processes that must reach guests by network run behind
 `netns_prefix`; the agent does not, because its Unix socket crosses namespaces.
 
-Everything inside ends with the test, however the test ends: the process that holds the namespaces watches
-a pipe from us and kills what lives in them when it closes.
+Everything inside ends with the test, however the test ends: the process that holds the namespaces
+(libvirtd_holder.py) reads a pipe from us and kills what lives in them when it closes.
 """
 
 import os
 import select
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,28 +47,7 @@ namespaces = []
 stdio_handler = "file"
 """
 
-_HOLDER = """\
-set -eu
-while [ $# -gt 0 ]; do
-    mkdir -p "$2"
-    mount --bind "$1" "$2"
-    shift 2
-done
-ip link set lo up
-echo ready
-cat >/dev/null
-mine=$(readlink /proc/self/ns/mnt)
-left=yes
-while [ "$left" = yes ]; do
-    left=no
-    for process in /proc/[0-9]*; do
-        pid=${process#/proc/}
-        [ "$pid" != $$ ] || continue
-        [ "$(readlink "$process/ns/mnt" 2>/dev/null)" = "$mine" ] || continue
-        kill -KILL "$pid" 2>/dev/null && left=yes || true
-    done
-done
-"""
+_HOLDER = Path(__file__).with_name("libvirtd_holder.py")
 
 _SOCKET_PATH_LIMIT = 107
 _PATIENCE_SECONDS = 60
@@ -100,17 +81,20 @@ class PrivateLibvirtd:
 
     def kill(self) -> None:
         """SIGKILL; returns when it is gone. Its guests run on."""
-        pidfd = os.pidfd_open(self.pid)
-        try:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            _wait_for_end(pidfd)
-        finally:
-            os.close(pidfd)
+        _kill(self.pid)
+
+    def kill_guest(self, name: str) -> None:
+        """SIGKILL to the emulator of domain `name`; returns when it is gone."""
+        _kill(int((self.folder / "run" / "qemu" / f"{name}.pid").read_text()))
 
     def restart(self) -> None:
         """Start it again after `kill`, over what it left; returns when it answers."""
-        conf, pidfile = self.folder / "etc" / "libvirtd.conf", self.folder / "libvirtd.pid"
-        _run(*self.prefix, _libvirtd(), "--daemon", "--config", str(conf), "--pid-file", str(pidfile))
+        if self.holder.stdin is None or self.holder.stdout is None:
+            raise RuntimeError("closed")
+        self.holder.stdin.write("start\n")
+        self.holder.stdin.flush()
+        if self.holder.stdout.readline() != "started\n":
+            raise RuntimeError(f"libvirtd did not start: {(self.folder / 'holder.log').read_text()}")
 
     def close(self) -> None:
         """End libvirtd, its guests and its networks. Safe to repeat."""
@@ -157,10 +141,12 @@ def _hold(root: Path) -> subprocess.Popen[str]:
     """The process whose namespaces all others join."""
     mounts = [word for name, place in _FOLDERS.items() for word in (str(root / name), place)]
     mounts += [str(_CACHE), "/var/cache/libvirt"]
-    command = ["unshare", "--mount", "--net", "--propagation=private", "sh", "-c", _HOLDER, "holder"]
+    conf, pidfile = root / "etc" / "libvirtd.conf", root / "libvirtd.pid"
+    start = [_libvirtd(), "--daemon", "--config", str(conf), "--pid-file", str(pidfile)]
+    inside = [sys.executable, str(_HOLDER), shlex.join(start), *mounts]
     with (root / "holder.log").open("w") as log:
         holder = subprocess.Popen(
-            [*command, *mounts],
+            ["unshare", "--mount", "--net", "--propagation=private", *inside],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -180,14 +166,13 @@ def _libvirtd() -> str:
     return found
 
 
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{command} failed: {done.stderr}")
-
-
-def _wait_for_end(pidfd: int) -> None:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    if not poll.poll(_PATIENCE_SECONDS * 1000):
-        raise RuntimeError("libvirtd did not end")
+def _kill(pid: int) -> None:
+    pidfd = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        if not poll.poll(_PATIENCE_SECONDS * 1000):
+            raise RuntimeError(f"process {pid} did not end")
+    finally:
+        os.close(pidfd)
