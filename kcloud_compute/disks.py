@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from hypervisor_drivers.cloudinit import VOLUME_LABEL
 from kcloud_compute import durable
 from kcloud_compute.durable import Checkpoint
-from kcloud_compute.tools import Run, iso_writer
+from kcloud_compute.tools import ISO_WRITER, Run
 
 GIB = 1 << 30
 
@@ -32,7 +32,7 @@ def make_iso(iso: Path, files: Mapping[str, bytes], run: Run) -> Path:
         _checked(name)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
-    run((*iso_writer(), "-quiet", "-J", "-r", "-V", VOLUME_LABEL, "-o", str(unfinished), str(folder)))
+    run((ISO_WRITER, "-quiet", "-J", "-r", "-V", VOLUME_LABEL, "-o", str(unfinished), str(folder)))
     shutil.rmtree(folder)
     return unfinished
 

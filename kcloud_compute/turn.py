@@ -1,11 +1,12 @@
 """One turn of the agent: note what ended, look, plan, hand out jobs, report. Never waits for a job."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from kcloud_common.wire import Assignment, HostReport, Power, Presence, ServerWant
-from kcloud_compute.actions import FetchImage, PrepareDevice, ReleaseDevice, Stop, UploadConsole
+from kcloud_compute.actions import Action, FetchImage, PrepareDevice, ReleaseDevice, Stop, UploadConsole
 from kcloud_compute.addresses import AddressBook
 from kcloud_compute.devices import device_reports
 from kcloud_compute.disks import GIB
@@ -13,6 +14,7 @@ from kcloud_compute.faults import Failure
 from kcloud_compute.images import ImageCache
 from kcloud_compute.ledger import Ledger
 from kcloud_compute.observed import Observed
+from kcloud_compute.pauses import Pauses
 from kcloud_compute.planner import HostPlan, ServerPlan, plan
 from kcloud_compute.report import Findings, HostFacts, Progress, host_report, server_reports
 from kcloud_compute.reporter import Reporter
@@ -51,6 +53,7 @@ class Turns:
         self._parts, self._settings = parts, settings
         self._consoles: dict[UUID, int] = {}
         self._quarantined: dict[UUID, str] = {}
+        self._pauses: Pauses[Key] = Pauses()
         self._reported: HostReport | None = None
 
     def take(self, assignment: Assignment, now: float) -> float:
@@ -71,23 +74,33 @@ class Turns:
         parts.addresses.refresh(observed.domains, now)
         self._report(assignment, todo, observed, working)
         busy = {id for kind, id in parts.workers.steps() if kind == "server"}
-        due = min(parts.ledger.next_try(now, busy), parts.addresses.due(now))
+        due = min(parts.ledger.next_try(now, busy), parts.addresses.due(now), self._pauses.due(now))
         return min(due, RETRY) if parts.sight.problems else due
 
     # --- what ended ----------------------------------------------------------------------------------
 
     def _note_outcomes(self, assignment: Assignment, now: float) -> None:
         for outcome in self._parts.workers.outcomes():
-            want = outcome.job.want
             if outcome.touched_devices:
                 self._parts.sight.rescan()
                 self._note_devices(outcome)
-            if want is not None:
-                self._parts.ledger.stepped(want.id, outcome.last_step)
-            if want is not None and outcome.failure is not None:
-                self._parts.ledger.failed(want, outcome.failure, now)
-            elif outcome.failure is None and not outcome.interrupted:
-                self._note_done(outcome, assignment)
+            if outcome.job.want is not None:
+                self._parts.ledger.stepped(outcome.job.want.id, outcome.last_step)
+            if outcome.failure is not None:
+                self._note_failure(outcome, outcome.failure, now)
+            elif not outcome.interrupted:
+                self._pauses.succeeded(outcome.job.key)
+                self._note_done(outcome.job.actions, assignment)
+
+    def _note_failure(self, outcome: Outcome, failure: Failure, now: float) -> None:
+        job = outcome.job
+        if job.want is not None:
+            self._parts.ledger.failed(job.want, failure, now)
+            return
+        self._pauses.failed(job.key, now)
+        if failure.permanent:
+            # A console that the control plane does not want, say because its server is gone there.
+            self._note_uploads(job.actions)
 
     def _note_devices(self, outcome: Outcome) -> None:
         claims = {
@@ -101,14 +114,17 @@ class Turns:
         elif outcome.failure.fault.code == "device_not_restored":
             self._quarantined |= dict.fromkeys(claims, outcome.failure.fault.details)
 
-    def _note_done(self, outcome: Outcome, assignment: Assignment) -> None:
-        for action in outcome.job.actions:
+    def _note_done(self, actions: Sequence[Action], assignment: Assignment) -> None:
+        self._note_uploads(actions)
+        if any(isinstance(action, FetchImage) for action in actions):
+            wanted = {want.image.sha512 for want in assignment.servers if want.image}
+            for digest in self._parts.images.trim(self._settings.image_limit_gib * GIB, wanted):
+                log.info("image_removed", extra={"sha512": digest})
+
+    def _note_uploads(self, actions: Sequence[Action]) -> None:
+        for action in actions:
             if isinstance(action, UploadConsole):
                 self._consoles[action.server_id] = action.count
-            elif isinstance(action, FetchImage):
-                wanted = {want.image.sha512 for want in assignment.servers if want.image}
-                for digest in self._parts.images.trim(self._settings.image_limit_gib * GIB, wanted):
-                    log.info("image_removed", extra={"sha512": digest})
 
     # --- what to do ----------------------------------------------------------------------------------
 
@@ -125,9 +141,9 @@ class Turns:
             if ("server", server.want.id) not in working:
                 self._hand_out_server(server, now)
         for upload in todo.consoles:
-            self._submit_plain(Job(("console", upload.server_id), (upload,)), working)
+            self._hand_out_other(Job(("console", upload.server_id), (upload,)), working, now)
         for release in todo.orphans:
-            self._submit_plain(Job(("claim", release.claim_id), (release,)), working)
+            self._hand_out_other(Job(("claim", release.claim_id), (release,)), working, now)
 
     def _hand_out_server(self, server: ServerPlan, now: float) -> None:
         want, ledger = server.want, self._parts.ledger
@@ -140,8 +156,8 @@ class Turns:
         else:
             self._parts.workers.submit(Job(("server", want.id), server.actions, want))
 
-    def _submit_plain(self, job: Job, working: dict[Key, str]) -> None:
-        if job.key not in working:
+    def _hand_out_other(self, job: Job, working: dict[Key, str], now: float) -> None:
+        if job.key not in working and self._pauses.may_try(job.key, now):
             self._parts.workers.submit(job)
 
     # --- what to say ---------------------------------------------------------------------------------

@@ -88,7 +88,9 @@ class Workers:
         was for when it is told so for the first time."""
         with self._lock:
             running = self._running.get(("server", want.id))
-            if running is None or running.job.want == want or running.cancelled.is_set():
+            if running is None or running.job.want is None or running.cancelled.is_set():
+                return None
+            if _aim(running.job.want) == _aim(want):
                 return None
             running.cancelled.set()
             return running.job.want
@@ -140,6 +142,11 @@ class Workers:
                 _log(job, action, error)
                 return Outcome(job, running.step, failure(error))
         return Outcome(job, running.step)
+
+
+def _aim(want: ServerWant) -> tuple[object, ...]:
+    """What makes work towards one want useless for another; a console request, say, does not."""
+    return want.generation, want.presence, want.power
 
 
 _SLOW = frozenset({"image", "stop"})

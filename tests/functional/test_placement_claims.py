@@ -284,7 +284,7 @@ def test_hosts_come_with_the_most_free_of_the_rarest_class_first(any_database: D
 
         assert order("spread") == [2, 3, 1]
         assert order("pack") == [1, 3, 2]
-        assert len(placement.candidates(session, ONE_GPU, limit=10, per_host=None).candidates) == 6
+        assert len(placement.all_ways(session, ONE_GPU, limit=10)) == 6
 
 
 def test_without_a_candidate_every_host_is_explained(any_database: Database) -> None:
