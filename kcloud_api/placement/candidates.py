@@ -130,9 +130,10 @@ def ways(tree: Tree, request: ResourceRequest, *, distinct: bool = True) -> Iter
     """
     if not admits(tree, request):
         return
-    chosen: list[tuple[_Slot, int]] = []
     wanted = slots(request)
-    for picks in _search(tree, wanted, request, chosen, distinct=distinct):
+    if not distinct and next(_search(tree, wanted, request, [], distinct=True), None) is None:
+        return
+    for picks in _search(tree, wanted, request, [], distinct=distinct):
         yield _candidate(tree, picks)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from kcloud_api.placement import generations, reading, syncing
-from kcloud_api.placement.candidates import Candidate, CandidateResult, Refusal, ways
+from kcloud_api.placement.candidates import Candidate, CandidateResult, Refusal, Tree, ways
 from kcloud_api.placement.capacity import misfit
 from kcloud_api.placement.inventory import HostInventory
 from kcloud_api.placement.refusing import refuse
@@ -76,32 +76,34 @@ def set_host_available(session: Session, host_id: UUID, available: bool) -> None
 
 
 def candidates(
-    session: Session,
-    request: ResourceRequest,
-    *,
-    limit: int,
-    per_host: int | None = 1,
-    order: str = "spread",
+    session: Session, request: ResourceRequest, *, limit: int, order: str = "spread"
 ) -> CandidateResult:
-    """At most `limit` ways to serve the request, `per_host` from one host (None: all its ways, equal
-    devices permuted as upstream does), hosts in the order of the policy `order` (candidates.ORDERS).
-
-    When there is none, every host is looked at and `refusals` has a reason for each.
-    """
+    """At most `limit` hosts that can serve the request, each with one way to do it, in the order of the
+    policy `order` (candidates.ORDERS). When there is none, every host is looked at and `refusals` says why
+    each cannot."""
     found: list[Candidate] = []
     refusals: list[Refusal] = []
-    for root_ids in reading.fitting_roots(session, request, order):
-        for tree in reading.trees(session, root_ids, request):
-            room = min(limit - len(found), per_host or limit)
-            here = tuple(islice(ways(tree, request, distinct=per_host is not None), room))
-            found += here
-            if not here:
-                refusals.append(refuse(tree, request))
-            if len(found) >= limit:
-                return CandidateResult(tuple(found), tuple(refusals))
+    for tree in _fitting_trees(session, request, order):
+        way = next(ways(tree, request), None)
+        if way is None:
+            refusals.append(refuse(tree, request))
+            continue
+        found.append(way)
+        if len(found) == limit:
+            break
     if found:
         return CandidateResult(tuple(found), tuple(refusals))
     return CandidateResult((), tuple(_explain(session, request)))
+
+
+def all_ways(session: Session, request: ResourceRequest, *, limit: int) -> tuple[Candidate, ...]:
+    """What the Placement API answers: every way on every host, equal devices permuted, up to `limit`."""
+    found = (
+        way
+        for tree in _fitting_trees(session, request, "spread")
+        for way in ways(tree, request, distinct=False)
+    )
+    return tuple(islice(found, limit))
 
 
 def claim(session: Session, consumer: ConsumerRecord, candidate: Candidate) -> None:
@@ -127,7 +129,11 @@ def claim(session: Session, consumer: ConsumerRecord, candidate: Candidate) -> N
             )  # fmt: skip
     session.add(
         ConsumerRow(
-            id=consumer.id, project_id=consumer.project_id, user_id=consumer.user_id, type=consumer.type
+            id=consumer.id,
+            project_id=consumer.project_id,
+            user_id=consumer.user_id,
+            generation=1,
+            type=consumer.type,
         )
     )
     session.flush()
@@ -171,6 +177,11 @@ def allocations(
     for consumer_id, provider_id, resource_class, used in rows:
         found.setdefault(consumer_id, {}).setdefault(provider_id, {})[resource_class] = used
     return found
+
+
+def _fitting_trees(session: Session, request: ResourceRequest, order: str) -> Iterator[Tree]:
+    for root_ids in reading.fitting_roots(session, request, order):
+        yield from reading.trees(session, root_ids, request)
 
 
 def _explain(session: Session, request: ResourceRequest) -> Iterator[Refusal]:
