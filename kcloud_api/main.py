@@ -37,6 +37,9 @@ SERVICES = {
 }
 """Each module's `build()` makes one service, mounted under `/<name>`."""
 
+ADDED = {"compute": (("/v2.1", "kcloud_api.hosts.hypervisors"),)}
+"""Routers that belong to a service by URL, and read what is layered above it."""
+
 
 def build_app(database: Database, conf: Conf, bus: Bus, services: Sequence[str] = ()) -> ASGIApp:
     """The whole API, or the named services; one alone is served at `/`. Raises BadConfig."""
@@ -47,6 +50,8 @@ def build_app(database: Database, conf: Conf, bus: Bus, services: Sequence[str] 
         if find_spec(SERVICES[name]) is None:  # until all exist
             continue
         app: FastAPI = import_module(SERVICES[name]).build()
+        for prefix, module in ADDED.get(name, ()):
+            app.include_router(import_module(module).router, prefix=prefix)
         app.state.database = database
         app.state.conf = conf
         app.state.bus = bus
