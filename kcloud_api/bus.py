@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 Callback = Callable[[str], None]
 
+CLOSED = ""
+"""The last topic that every subscriber hears: nothing follows, stop waiting."""
+
 
 class Subscription:
     """One listener; `close` is final and may be called twice."""
@@ -85,11 +88,15 @@ class Bus:
                 self._lengths[len(subscription.prefix)] -= 1
 
     def close(self) -> None:
-        if self._broker is not None:
-            self._broker.close()
+        """Tell every subscriber, and forget them all. Safe to call twice."""
         with self._lock:
+            listening = [subscription for group in self._by_prefix.values() for subscription in group]
             self._by_prefix.clear()
             self._lengths.clear()
+        for subscription in listening:
+            self._call(subscription, CLOSED)
+        if self._broker is not None:
+            self._broker.close()
 
     def _heard(self, body: str) -> None:
         """A message from the broker: `[origin, [topics]]`. Our own was delivered when it was sent."""
@@ -105,11 +112,14 @@ class Bus:
 
     def _deliver(self, topic: str) -> None:
         for subscription in self._listeners(topic):
-            try:
-                subscription.callback(topic)
-            except Exception:
-                # One listener's bug may not cost the others their wake-up, nor the sender its request.
-                log.exception("bus_listener_failed", extra={"topic": topic})
+            self._call(subscription, topic)
+
+    def _call(self, subscription: Subscription, topic: str) -> None:
+        try:
+            subscription.callback(topic)
+        except Exception:
+            # One listener's bug may not cost the others their wake-up, nor the sender its request.
+            log.exception("bus_listener_failed", extra={"topic": topic})
 
     def _listeners(self, topic: str) -> list[Subscription]:
         with self._lock:

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -11,6 +10,7 @@ from kcloud_api.bus import Bus
 from kcloud_api.conf.groups import load_control_plane
 from kcloud_api.db.engine import Database
 from kcloud_api.db.migration import prepare
+from kcloud_api.loops import liveness, place
 from kcloud_common import log
 from kcloud_common.config import Conf
 from kcloud_common.errors import KcloudError
@@ -42,10 +42,7 @@ class Loops:
 
 def start_loops(database: Database, bus: Bus, conf: Conf) -> Loops:
     """Start every loop. Several controllers may run at once: each turn takes its work in a transaction."""
-    from importlib import import_module  # until both exist
-
-    names = [name for name in ("place", "liveness") if find_spec(f"kcloud_api.loops.{name}")]
-    return Loops([import_module(f"kcloud_api.loops.{name}").start(database, bus, conf) for name in names])
+    return Loops([module.start(database, bus, conf) for module in (place, liveness)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -22,7 +21,7 @@ from kcloud_api.http.metrics import Measured
 from kcloud_api.http.policy import Enforcer, PolicyRule
 from kcloud_api.http.prefixes import AT_ROOT, Prefixes
 from kcloud_api.identity.authentication import keystone
-from kcloud_api.workers import Workers
+from kcloud_api.workers import Served, Workers
 from kcloud_common import log
 from kcloud_common.config import BadConfig, Conf
 from kcloud_common.errors import KcloudError
@@ -47,8 +46,6 @@ def build_app(database: Database, conf: Conf, bus: Bus, services: Sequence[str] 
     enforcer = Enforcer(_all_rules(), conf.api.policy_file)
     apps: dict[str, ASGIApp] = {}
     for name in names:
-        if find_spec(SERVICES[name]) is None:  # until all exist
-            continue
         app: FastAPI = import_module(SERVICES[name]).build()
         for prefix, module in ADDED.get(name, ()):
             app.include_router(import_module(module).router, prefix=prefix)
@@ -75,11 +72,11 @@ def open_parts(conf: Conf) -> tuple[Database, Bus]:
     return Database(conf.database.url, wake=bus.wake), bus
 
 
-def worker_app(conf: Conf, services: Sequence[str]) -> ASGIApp:
-    """The application of one of several API processes."""
+def served_by_worker(conf: Conf, services: Sequence[str]) -> Served:
+    """What one of several API processes serves."""
     log.configure(conf.api.log_level, conf.api.log_format)
     database, bus = open_parts(conf)
-    return build_app(database, conf, bus, services)
+    return Served(build_app(database, conf, bus, services), stopping=bus.close)
 
 
 def check_listening(conf: Conf, services: Iterable[str]) -> None:
@@ -117,7 +114,7 @@ def _serve(options: argparse.Namespace, stop: Stop) -> int:
     listener = listen(conf.api.host, conf.api.port)
     prepare(conf.database.url, migrate=options.migrate)
     if conf.api.workers > 1:
-        workers = Workers(listener, conf.api.workers, worker_app, (conf, services))
+        workers = Workers(listener, conf.api.workers, served_by_worker, (conf, services))
         return _until(stop, workers, local_url(listener))
     database, bus = open_parts(conf)
     try:

@@ -11,14 +11,14 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, cast
 
-import uvicorn
 from starlette.types import ASGIApp
 
-from kcloud_api.http.live import GRACE_SECONDS, server_config
+from kcloud_api.http.live import GRACE_SECONDS, Server
 from kcloud_common.errors import PermanentError
 
 log = logging.getLogger(__name__)
@@ -28,11 +28,19 @@ PAUSE_SECONDS = 1.0
 """Between the death of a worker and its successor: a worker that cannot live must not spin."""
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a worker serves, and what it calls before it stops."""
+
+    app: ASGIApp
+    stopping: Callable[[], None]
+
+
 class Workers:
     """`count` processes that serve `make(*arguments)`; what they get must pickle."""
 
     def __init__(
-        self, listener: socket.socket, count: int, make: Callable[..., ASGIApp], arguments: tuple[Any, ...]
+        self, listener: socket.socket, count: int, make: Callable[..., Served], arguments: tuple[Any, ...]
     ) -> None:
         self._listener = listener
         self._count = count
@@ -93,22 +101,11 @@ def _is_ready(process: SpawnProcess, ready: Any) -> bool:  # noqa: ANN401 - mult
     return False
 
 
-class _Server(uvicorn.Server):
-    """Says when it serves."""
-
-    def __init__(self, config: uvicorn.Config, ready: Any) -> None:  # noqa: ANN401
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready.set()
-
-
-def _work(make: Callable[[], ASGIApp], listener: socket.socket, ready: Any) -> None:  # noqa: ANN401
+def _work(make: Callable[[], Served], listener: socket.socket, ready: Any) -> None:  # noqa: ANN401
     """The worker's whole life, in its own process."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _Server(server_config(make()), ready).run([listener])
+    served = make()
+    Server(served.app, serving=ready.set, stopping=served.stopping).run([listener])
 
 
 def _end_with_parent() -> None:

@@ -26,7 +26,7 @@ from kcloud_api.workers import Workers
 from kcloud_cli import credentials
 from kcloud_cli.local_hosts import LocalHosts, plan
 from kcloud_common import log
-from kcloud_common.config import Conf
+from kcloud_common.config import Conf, load
 from kcloud_common.errors import KcloudError, PermanentError
 from kcloud_common.stopping import Stop
 from kcloud_compute.conf import GROUPS as AGENT_GROUPS
@@ -84,6 +84,7 @@ def _up(options: argparse.Namespace, stop: Stop) -> int:
     conf = load_control_plane(overrides=control)
     log.configure(conf.api.log_level, conf.api.log_format)
     main.check_listening(conf, main.SERVICES)
+    load(AGENT_GROUPS, overrides=agents)  # so that a mistake is said before anything has started
     with ExitStack() as running:
         listener = running.enter_context(listen(conf.api.host, conf.api.port))
         url = local_url(listener)
@@ -133,7 +134,7 @@ def _known_passwords(folder: Path) -> Passwords:
 
 def _server(conf: Conf, listener: socket, database: Database, bus: Bus) -> LiveServer | Workers:
     if conf.api.workers == 1:
-        return LiveServer(main.build_app(database, conf, bus), listener)
+        return LiveServer(main.build_app(database, conf, bus), listener, stopping=bus.close)
     if conf.bus.url.startswith("memory:"):
         logger.warning("bus_does_not_reach_workers", extra={"remedy": "--bus amqp://..., or --workers 1"})
-    return Workers(listener, conf.api.workers, main.worker_app, (conf, tuple(main.SERVICES)))
+    return Workers(listener, conf.api.workers, main.served_by_worker, (conf, tuple(main.SERVICES)))

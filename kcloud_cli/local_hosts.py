@@ -40,6 +40,10 @@ class HostPlan:
     folder: Path
     is_fake: bool
 
+    @property
+    def token_file(self) -> Path:
+        return self.folder / "enrol-token"
+
 
 def plan(count: int, *, hypervisor: str, folder: Path, machine: str = "") -> tuple[HostPlan, ...]:
     """`count` hosts: with libvirt the first is this machine and the others are fakes."""
@@ -72,9 +76,9 @@ class LocalHosts:
         """Enrol those that are new, and start every agent."""
         for host in plans:
             host.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            token_file = self._enrol(host, admin_password)
-            agent = self._agent(host, token_file)
-            self._agents[host.name] = agent
+        self._enrol(plans, admin_password)
+        for host in plans:
+            self._agents[host.name] = agent = self._agent(host)
             agent.start()
 
     def wait(self, stop: Stop) -> None:
@@ -94,8 +98,8 @@ class LocalHosts:
                 list(pool.map(Agent.stop, self._agents.values()))
         self._drivers.close()
 
-    def _agent(self, host: HostPlan, token_file: Path) -> Agent:
-        conf = self._conf(host, token_file)
+    def _agent(self, host: HostPlan) -> Agent:
+        conf = self._conf(host)
         if host.is_fake:
             driver = fake.open_driver(f"fake://{host.folder.absolute()}/domains")
             self._drivers.callback(driver.close)
@@ -109,12 +113,12 @@ class LocalHosts:
         self._drivers.callback(real.close)
         return Agent(conf, real, Sysfs())
 
-    def _conf(self, host: HostPlan, token_file: Path) -> ComputeConf:
+    def _conf(self, host: HostPlan) -> ComputeConf:
         own = {
             "agent.api_url": self._url,
             "agent.host": host.name,
             "agent.state_dir": str(host.folder.absolute()),
-            "agent.enrol_token": str(token_file),
+            "agent.enrol_token": str(host.token_file.absolute()),
             "agent.hypervisor": "fake" if host.is_fake else "libvirt",
         }
         # A rule names this machine's devices: fakes offer what they have.
@@ -123,23 +127,22 @@ class LocalHosts:
             load(GROUPS, overrides=[*(f"{key}={value}" for key, value in own.items()), *given])
         )
 
-    def _enrol(self, host: HostPlan, admin_password: str) -> Path:
-        """Get a one-time token as an operator would, unless the host has enrolled before."""
-        token_file = host.folder / "enrol-token"
-        known = identity.load(StatePaths(host.folder.absolute()).identity)
-        if known is None or known.host_id is None:
-            with httpx.Client(base_url=self._url, timeout=30, trust_env=False) as client:
-                token = _admin_token(client, admin_password)
-                body = _checked(
-                    client.post(
-                        "/kcloud/v1/enrolments", json={"host": host.name}, headers={"X-Auth-Token": token}
-                    )
-                )
-            token_file.touch(mode=0o600)
-            token_file.write_text(str(body["token"]), "utf-8")
-        else:
-            token_file.unlink(missing_ok=True)
-        return token_file
+    def _enrol(self, plans: Sequence[HostPlan], admin_password: str) -> None:
+        """Get one-time tokens as an operator would, for the hosts that have not enrolled before."""
+        new = [host for host in plans if not _has_enrolled(host)]
+        if not new:
+            return
+        with httpx.Client(base_url=self._url, timeout=30, trust_env=False) as client:
+            client.headers["X-Auth-Token"] = _admin_token(client, admin_password)
+            for host in new:
+                body = _checked(client.post("/kcloud/v1/enrolments", json={"host": host.name}))
+                host.token_file.touch(mode=0o600)
+                host.token_file.write_text(str(body["token"]), "utf-8")
+
+
+def _has_enrolled(host: HostPlan) -> bool:
+    known = identity.load(StatePaths(host.folder.absolute()).identity)
+    return known is not None and known.host_id is not None
 
 
 def _admin_token(client: httpx.Client, password: str) -> str:

@@ -43,7 +43,7 @@ def upgrade(database_url: str) -> None:
 
 def head() -> str:
     """The revision of this release."""
-    return max(file.name.partition("_")[0] for file in STEPS.glob("[0-9]*_*.py"))
+    return max((file.name.partition("_")[0] for file in STEPS.glob("[0-9]*_*.py")), default="")
 
 
 def is_current(database_url: str) -> bool:

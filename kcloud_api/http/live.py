@@ -3,6 +3,7 @@ stop that takes seconds. `kcloud up`, a single-process `kcloud-api` and the func
 
 import socket
 import threading
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -36,7 +37,7 @@ def local_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def server_config(app: ASGIApp | str) -> uvicorn.Config:
+def _config(app: ASGIApp) -> uvicorn.Config:
     """How kcloud runs uvicorn, wherever it does: logging and access lines are ours."""
     return uvicorn.Config(
         app,
@@ -49,24 +50,36 @@ def server_config(app: ASGIApp | str) -> uvicorn.Config:
     )
 
 
-class _Server(uvicorn.Server):
-    """Says when it serves."""
+class Server(uvicorn.Server):
+    """Says when it serves, and when it is about to stop (so that held requests can be let go)."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.serving = threading.Event()
+    def __init__(
+        self, app: ASGIApp, *, serving: Callable[[], None], stopping: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(_config(app))
+        self._serving = serving
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.serving.set()
+        self._serving()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._stopping is not None:
+            self._stopping()
+        await super().shutdown(sockets)
 
 
 class LiveServer:
-    """One application behind one listening socket. `url` has no trailing slash."""
+    """One application behind one listening socket. `url` has no trailing slash. `stopping` is called before
+    the server waits for the requests under way."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, *, stopping: Callable[[], None] | None = None
+    ) -> None:
         self._listener = listener
-        self._server = _Server(server_config(app))
+        self._serving = threading.Event()
+        self._server = Server(app, serving=self._serving.set, stopping=stopping)
         self._thread = threading.Thread(
             target=self._server.run, args=([listener],), name="http-server", daemon=True
         )
@@ -75,7 +88,7 @@ class LiveServer:
     def start(self) -> None:
         """Return once requests are answered."""
         self._thread.start()
-        while not self._server.serving.wait(0.1):
+        while not self._serving.wait(0.1):
             if not self._thread.is_alive():
                 raise PermanentError("The HTTP server did not start; its log says why.")
 

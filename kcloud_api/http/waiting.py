@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+from kcloud_api.bus import CLOSED
+
 
 class _Subscription(Protocol):
     def close(self) -> None: ...
@@ -21,19 +23,21 @@ class Nudge:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._over = False
         self._loop = asyncio.get_running_loop()
 
     async def wait(self, seconds: float) -> bool:
-        """True when woken, False when the time is over; either is a reason to look again."""
+        """True when woken; False when the time is over, or when this process is about to stop."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._event.wait()
                 self._event.clear()
-                return True
+                return not self._over
         return False
 
-    def ring(self, _topic: str) -> None:
+    def ring(self, topic: str) -> None:
         """From any thread."""
+        self._over = self._over or topic == CLOSED
         with suppress(RuntimeError):  # the loop has ended: nobody waits any more
             self._loop.call_soon_threadsafe(self._event.set)
 

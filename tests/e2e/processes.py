@@ -83,14 +83,20 @@ class Process:
         """kill -9: no handler runs."""
         self._end(signal.SIGKILL)
 
-    def stop(self) -> None:
-        """As Ctrl-C would."""
-        self._end(signal.SIGINT)
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """As Ctrl-C would; its exit status (0 when it does not run)."""
+        return self._end(how)
 
-    def _end(self, how: signal.Signals) -> None:
+    def wait(self, *, seconds: float = 30) -> int:
+        """Until it has ended by itself; its exit status."""
+        assert self._child is not None, "not started"
+        return self._child.wait(timeout=seconds)
+
+    def _end(self, how: signal.Signals) -> int:
         if self._child is None:
-            return
+            return 0
         if self._child.poll() is None:
             self._child.send_signal(how)
-        self._child.wait(timeout=30)
+        status = self._child.wait(timeout=30)
         self._child = None
+        return status

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from kcloud_api.broker import Broker
-from kcloud_api.bus import Bus
+from kcloud_api.bus import CLOSED, Bus
 
 
 @pytest.fixture
@@ -57,6 +57,16 @@ def test_a_listener_that_fails_costs_neither_the_sender_nor_the_others_anything(
     bus.wake(["place"])
     assert heard == ["place"]
     assert "bus_listener_failed" in caplog.text
+
+
+def test_closing_tells_every_subscriber_once(bus: Bus) -> None:
+    heard: list[str] = []
+    bus.subscribe("place", heard.append)
+    bus.subscribe("assignment:7", heard.append)
+    bus.close()
+    bus.close()
+    bus.wake(["place"])
+    assert heard == [CLOSED, CLOSED]
 
 
 def test_the_in_memory_bus_needs_no_thread() -> None:
