@@ -1,41 +1,58 @@
 """Guest images, built once per set of package versions and copied to where they are wanted."""
 
 import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from kcloud_cli.lab import tiny
+from kcloud_cli.lab import debian_guest, tiny
 from kcloud_cli.lab.cache import cache_root, digest, sources, under_construction
 from kcloud_cli.lab.debian import open_suite
 from kcloud_cli.lab.process import LabError, phase, require
 
 SUITE = "bookworm"
-TOOLS = {"apt-get": "apt", "dpkg": "dpkg", "depmod": "kmod", "qemu-img": "qemu-utils", "mke2fs": "e2fsprogs"}
-TINY_SOURCES = ("tiny.py", "files/tiny-*", "cpio.py", "kernel.py", "bootdisk.py")
+TOOLS = {
+    **{"apt-get": "apt", "dpkg": "dpkg", "mmdebstrap": "mmdebstrap", "depmod": "kmod"},
+    **{"qemu-img": "qemu-utils", "mke2fs": "e2fsprogs"},
+}
+DISK = ("cpio.py", "kernel.py", "initramfs.py", "bootdisk.py", "tiny.py", "files/tiny-*")
 
 
-def tiny_guest(cache: Path | None = None) -> Path:
-    """The tiny guest's qcow2 in the cache; built when it is not there. Safe to call from many processes."""
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a guest image is made, and the builder's files that it depends on."""
+
+    build: Callable[[Path, tiny.GuestPackages, Path], None]
+    sources: tuple[str, ...]
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "tiny": Recipe(tiny.build, DISK),
+    "debian": Recipe(debian_guest.build, (*DISK, "debian_guest.py", "rootfs.py", "files/debian-*")),
+}
+
+
+def guest_image(kind: str, cache: Path | None = None) -> Path:
+    """The guest's qcow2 in the cache; built when it is not there. Safe to call from many processes."""
+    if kind not in RECIPES:
+        raise LabError(f"no guest image {kind!r}: choose one of {', '.join(RECIPES)}")
     require(TOOLS)
     cache = cache or cache_root()
+    recipe = RECIPES[kind]
     chosen = tiny.packages(open_suite(cache, SUITE))
-    own = sources(Path(__file__).parent, *TINY_SOURCES)
+    own = sources(Path(__file__).parent, *recipe.sources)
     key = digest([*own, *(f"{name}={version}" for name, version in chosen.versions.items())])
-    target = cache / "guests" / f"tiny-{key}"
+    target = cache / "guests" / f"{kind}-{key}"
     if not target.exists():
-        with phase("tiny guest image built"), under_construction(target) as work:
+        with phase(f"{kind} guest image built"), under_construction(target) as work:
             if work is not None:
-                tiny.build(cache, chosen, work)
+                recipe.build(cache, chosen, work)
     return target / "disk.qcow2"
-
-
-IMAGES = {"tiny": tiny_guest}
 
 
 def copy_guest(kind: str, output: Path) -> Path:
     """Build if needed and copy; `output` may be a folder. Returns the file written."""
-    if kind not in IMAGES:
-        raise LabError(f"no guest image {kind!r}: choose one of {', '.join(IMAGES)}")
-    source = IMAGES[kind]()
+    source = guest_image(kind)
     target = output / f"{kind}.qcow2" if output.is_dir() else output
     partial = target.with_name(f".{target.name}.partial")
     shutil.copyfile(source, partial)

@@ -70,6 +70,18 @@ def module_bytes(path: Path) -> bytes:
     return lzma.decompress(data) if path.suffix == ".xz" else data
 
 
+def installed_files(kernel: Kernel, names: Iterable[str]) -> dict[Path, bytes]:
+    """The modules and what depmod reads, by their paths in a root file system."""
+    folder = Path("usr/lib/modules") / kernel.release
+    files = {
+        folder / path.relative_to(kernel.modules).with_name(plain_name(path)): module_bytes(path)
+        for path in closure(kernel, names)
+    }
+    for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        files[folder / index] = (kernel.modules / index).read_bytes()
+    return files
+
+
 def plain_name(path: Path) -> str:
     """`virtio_blk.ko` for `.../virtio_blk.ko.xz`."""
     return path.name.removesuffix(".xz")

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kcloud_cli.lab import cpio
+from kcloud_cli.lab import cpio, initramfs
 from kcloud_cli.lab.bootdisk import BootFiles, BootTools, write_boot_disk
 from kcloud_cli.lab.debian import Suite, kernel_package, unpacked, versions
-from kcloud_cli.lab.kernel import Kernel, closure, module_bytes, open_kernel, plain_name
+from kcloud_cli.lab.kernel import Kernel, open_kernel
 from kcloud_cli.lab.process import LabError, run
 
 FILES = Path(__file__).parent / "files"
@@ -59,25 +59,20 @@ def boot_tools(cache: Path, chosen: GuestPackages) -> BootTools:
 def build(cache: Path, chosen: GuestPackages, work: Path) -> None:
     """Leave `disk.qcow2` in `work`."""
     kernel = open_kernel(chosen.folder(cache, chosen.kernel))
-    nodes = initramfs(cache, chosen, kernel)
-    boot = BootFiles(kernel.image.read_bytes(), gzip.compress(cpio.archive(nodes), 6, mtime=0), COMMAND_LINE)
+    packed = gzip.compress(cpio.archive(_nodes(cache, chosen, kernel)), 6, mtime=0)
+    boot = BootFiles(kernel.image.read_bytes(), packed, COMMAND_LINE)
     raw = work / "disk.raw"
     write_boot_disk(raw, boot_tools(cache, chosen), boot)
     run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, work / "disk.qcow2"])
     raw.unlink()
 
 
-def initramfs(cache: Path, chosen: GuestPackages, kernel: Kernel) -> dict[str, cpio.Node]:
-    modules = closure(kernel, MODULES)
-    names = "".join(f"{plain_name(path)}\n" for path in modules)
+def _nodes(cache: Path, chosen: GuestPackages, kernel: Kernel) -> dict[str, cpio.Node]:
+    init = (FILES / "tiny-init.sh").read_bytes()
     return {
-        **{f"lib/modules/{plain_name(path)}": cpio.file(module_bytes(path)) for path in modules},
-        **busybox(cache, chosen),
+        **initramfs.nodes(kernel, MODULES, chosen.folder(cache, "busybox-static"), init),
         **_ssh_server(cache, chosen),
-        "dev/console": cpio.character_device(5, 1),
-        "init": cpio.file((FILES / "tiny-init.sh").read_bytes(), 0o755),
         "etc/udhcpc.sh": cpio.file((FILES / "tiny-udhcpc.sh").read_bytes(), 0o755),
-        "etc/modules.load": cpio.file(names.encode()),
         "etc/acpi/PWRF/00000080": cpio.file(b"#!/bin/sh\npoweroff -f\n", 0o755),
         "etc/passwd": cpio.file(b"root::0:0:root:/root:/bin/sh\n"),
         "etc/group": cpio.file(b"root:x:0:\n"),
@@ -87,12 +82,6 @@ def initramfs(cache: Path, chosen: GuestPackages, kernel: Kernel) -> dict[str, c
         "root/.ssh": cpio.folder(0o700),
         "root/.ssh/authorized_keys": cpio.file(b"", 0o600),
     }
-
-
-def busybox(cache: Path, chosen: GuestPackages) -> dict[str, cpio.Node]:
-    root = chosen.folder(cache, "busybox-static")
-    found = [path for path in (root / "usr/bin/busybox", root / "bin/busybox") if path.exists()]
-    return {"bin/busybox": cpio.file(found[0].read_bytes(), 0o755)}
 
 
 def _ssh_server(cache: Path, chosen: GuestPackages) -> dict[str, cpio.Node]:

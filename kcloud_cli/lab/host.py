@@ -1,0 +1,220 @@
+"""The running lab host: start, find, wait for, reboot and end it.
+
+There is one per cache; its state is files in `run/lab`.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kcloud_cli.lab import host_image, monitor, rootfs
+from kcloud_cli.lab.cache import cache_root, digest, locked, remove_tree, sources, under_construction
+from kcloud_cli.lab.debian import open_suite
+from kcloud_cli.lab.machine import NAMESPACE_BYTES, NAMESPACE_TEXT, MachineFiles, command
+from kcloud_cli.lab.process import LabError, phase, require, run
+
+SUITE = "trixie"
+TOOLS = {
+    **{"apt-get": "apt", "dpkg": "dpkg", "mmdebstrap": "mmdebstrap", "depmod": "kmod", "mke2fs": "e2fsprogs"},
+    **{"qemu-img": "qemu-utils", "ssh": "openssh-client", "ssh-keygen": "openssh-client"},
+}
+IMAGE_SOURCES = ("host_image.py", "files/host-*", "initramfs.py", "rootfs.py", "cpio.py", "kernel.py")
+READY = b"LAB-READY"
+FAILED = b"LAB-FAILED"
+BOOT_SECONDS = 300.0
+WARM_UP = "virsh domcapabilities --virttype kvm && virsh domcapabilities --virttype qemu && sync"
+
+
+@dataclass(frozen=True, slots=True)
+class LabHost:
+    """A lab host that runs: where its files are and how to get in."""
+
+    files: MachineFiles
+    ssh_port: int
+
+    @property
+    def key(self) -> Path:
+        return self.files.image / "key"
+
+    def ssh_command(self, *words: str) -> list[str]:
+        options = [
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "LogLevel=ERROR",
+        ]
+        return ["ssh", "-i", str(self.key), "-p", str(self.ssh_port), *options, "root@127.0.0.1", *words]
+
+
+def image(cache: Path | None = None) -> Path:
+    """The lab host's image in the cache, built (and booted once, to warm its caches) when it is not there."""
+    require(TOOLS)
+    cache = cache or cache_root()
+    chosen = host_image.packages(open_suite(cache, SUITE))
+    wanted = [f"{name}={version}" for name, version in chosen.versions.items()]
+    installed = cache / "lab" / f"root-{digest([*wanted, *rootfs.LEFT_OUT])}"
+    own = sources(Path(__file__).parent, *IMAGE_SOURCES)
+    target = cache / "lab" / f"host-{digest([*own, *wanted])}"
+    if target.exists():
+        return target
+    with under_construction(installed) as work:
+        if work is not None:
+            host_image.install(chosen.suite, work)
+    with under_construction(target) as work:
+        if work is not None:
+            host_image.build(cache, chosen, installed, work)
+            with phase("lab host: first boot, warms libvirt's caches"):
+                _boot_once(work)
+    return target
+
+
+def up(cache: Path | None = None) -> LabHost:
+    """The lab host, started when none runs, and ready: SSH, libvirt and all devices are there."""
+    cache = cache or cache_root()
+    with locked(cache / "run" / ".lab.lock"):
+        found = running(cache)
+        if found is None:
+            built = image(cache)
+            with phase("lab host: booted"):
+                return _start(MachineFiles(built, cache / "run" / "lab"))
+        return found
+
+
+def running(cache: Path | None = None) -> LabHost | None:
+    """The lab host that runs now, ready or not."""
+    folder = (cache or cache_root()) / "run" / "lab"
+    try:
+        state = json.loads((folder / "state.json").read_text())
+    except (OSError, ValueError):
+        return None
+    files = MachineFiles(Path(state["image"]), folder)
+    if _pid(files) is None:
+        return None
+    return LabHost(files, int(state["ssh_port"]))
+
+
+def running_or_refuse() -> LabHost:
+    found = running()
+    if found is None:
+        raise LabError("no lab host runs: kcloud lab up")
+    return found
+
+
+def down(cache: Path | None = None) -> bool:
+    """End the lab host and forget its disk; False when none ran."""
+    cache = cache or cache_root()
+    with locked(cache / "run" / ".lab.lock"):
+        found = running(cache)
+        if found is not None:
+            _end(found.files)
+        remove_tree(cache / "run" / "lab")
+        return found is not None
+
+
+def reboot(host: LabHost) -> None:
+    """Reset the machine as a power cut would, after its disk is written; returns when it is ready again."""
+    boots = host.files.console.read_bytes().count(READY)
+    with suppress(LabError):
+        run(host.ssh_command("sync"))
+    monitor.execute(host.files.monitor, "system_reset")
+    _wait_ready(host.files, boots + 1)
+
+
+def _start(files: MachineFiles) -> LabHost:
+    remove_tree(files.run)
+    files.run.mkdir(parents=True)
+    run(
+        [
+            "qemu-img",
+            "create",
+            "-q",
+            "-f",
+            "qcow2",
+            "-F",
+            "qcow2",
+            "-b",
+            files.image / "disk.qcow2",
+            files.disk,
+        ]
+    )
+    host = _launch(files)
+    state = {"image": str(files.image), "ssh_port": host.ssh_port}
+    (files.run / "state.json").write_text(json.dumps(state))
+    _wait_ready(files, boots=1)
+    return host
+
+
+def _boot_once(work: Path) -> None:
+    """Boot on the image's own disk, where what libvirt learns of its QEMU (30 s of probing) stays."""
+    files = MachineFiles(work, work / "run")
+    files.run.mkdir()
+    files.disk.symlink_to(work / "disk.qcow2")
+    host = _launch(files)
+    try:
+        _wait_ready(files, boots=1)
+        run(host.ssh_command(WARM_UP))
+    finally:
+        _end(files)
+    shutil.rmtree(files.run)
+
+
+def _launch(files: MachineFiles) -> LabHost:
+    for namespace in files.namespaces:
+        with namespace.open("wb") as disk:
+            disk.write(NAMESPACE_TEXT)
+            disk.truncate(NAMESPACE_BYTES)
+    with (files.run / "qemu.log").open("wb") as log:
+        process = subprocess.Popen(
+            command(files), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    deadline = time.monotonic() + 20
+    while not files.monitor.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise LabError(f"QEMU did not start:\n{(files.run / 'qemu.log').read_text()[-2000:]}")
+        time.sleep(0.05)
+    return LabHost(files, monitor.forwarded_port(files.monitor))
+
+
+def _wait_ready(files: MachineFiles, boots: int) -> None:
+    deadline = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < deadline:
+        console = files.console.read_bytes() if files.console.exists() else b""
+        if console.count(READY) >= boots:
+            return
+        if _pid(files) is None:
+            raise LabError(f"the lab host's QEMU ended:\n{(files.run / 'qemu.log').read_text()[-2000:]}")
+        if FAILED in console:
+            break
+        time.sleep(0.25)
+    tail = files.console.read_bytes()[-1500:].decode(errors="replace")
+    raise LabError(f"the lab host did not become ready in {BOOT_SECONDS:.0f} s; its console ends:\n{tail}")
+
+
+def _pid(files: MachineFiles) -> int | None:
+    """Of the QEMU that has this pid file, when it is that very one."""
+    with suppress(OSError, ValueError):
+        pid = int(files.pid.read_text())
+        if str(files.pid).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    return None
+
+
+def _end(files: MachineFiles) -> None:
+    pid = _pid(files)
+    if pid is None:
+        return
+    with suppress(LabError):
+        monitor.execute(files.monitor, "quit")
+    deadline = time.monotonic() + 10
+    while _pid(files) is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if _pid(files) is not None:
+        os.kill(pid, signal.SIGKILL)
