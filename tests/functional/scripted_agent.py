@@ -1,0 +1,176 @@
+"""A host in a few lines: speaks the agents' API, does what a test says, and by default does as it is told."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+
+from kcloud_common.wire import (
+    Assignment,
+    DeviceReport,
+    DeviceState,
+    Fault,
+    HostReport,
+    PowerState,
+    Presence,
+    ReportAck,
+    ServerReport,
+    ServerWant,
+)
+
+SECRET = "s" * 40
+
+
+def gpu(name: str = "pci_0000_41_00_0", address: str = "0000:41:00.0") -> DeviceReport:
+    return DeviceReport(
+        name=name, addresses=(address,), vendor_id="10de", product_id="2331",
+        resource_class="PGPU", traits=("CUSTOM_GPU_H100",),
+    )  # fmt: skip
+
+
+def enrolment_token(admin: httpx.Client, host: str) -> str:
+    answer = admin.post("/kcloud/v1/enrolments", json={"host": host})
+    assert answer.status_code == 201, answer.text
+    token: str = answer.json()["token"]
+    return token
+
+
+@dataclass
+class ScriptedAgent:
+    """One enrolled host with an open session. `devices` are reported as they are."""
+
+    url: str
+    name: str
+    host_id: UUID
+    devices: list[DeviceReport] = field(default_factory=list)
+    boot_id: UUID = field(default_factory=uuid4)
+    epoch: int = 0
+    sequence: int = 0
+    problems: tuple[str, ...] = ()
+    assignment: Assignment | None = None
+    vcpus: int = 8
+
+    @classmethod
+    def enrol(
+        cls, admin: httpx.Client, name: str, devices: list[DeviceReport] | None = None
+    ) -> "ScriptedAgent":
+        url = str(admin.base_url).rstrip("/")
+        answer = httpx.post(
+            f"{url}/kcloud/v1/enrol",
+            headers={"X-Kcloud-Enrol-Token": enrolment_token(admin, name)},
+            json={"host": name, "secret": SECRET},
+        )
+        assert answer.status_code == 200, answer.text
+        agent = cls(url, name, UUID(answer.json()["host_id"]), devices or [])
+        agent.open_session()
+        return agent
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-Kcloud-Host-Id": str(self.host_id), "X-Kcloud-Host-Secret": SECRET}
+
+    def call(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+        url = f"{self.url}/kcloud/v1/hosts/{self.host_id}/{path}"
+        return httpx.request(method, url, headers=self.headers, timeout=40, **more)
+
+    def open_session(self) -> int:
+        answer = self.call("POST", "session")
+        assert answer.status_code == 200, answer.text
+        self.epoch, self.sequence = answer.json()["epoch"], 0
+        return self.epoch
+
+    def pull(self, *, wait: float = 0.0) -> Assignment:
+        after = self.assignment.generation if self.assignment else 0
+        answer = self.call("GET", "assignment", params={"after": after, "wait": wait})
+        assert answer.status_code == 200, answer.text
+        self.assignment = Assignment.model_validate_json(answer.content)
+        return self.assignment
+
+    def report(
+        self, *servers: ServerReport, sequence: int | None = None, epoch: int | None = None
+    ) -> ReportAck:
+        self.sequence = self.sequence + 1 if sequence is None else sequence
+        body = HostReport(
+            epoch=self.epoch if epoch is None else epoch,
+            sequence=self.sequence,
+            boot_id=self.boot_id,
+            assignment_generation=self.assignment.generation if self.assignment else 0,
+            hypervisor_type="fake", hypervisor_version="1.2.3",
+            vcpus=self.vcpus, memory_mib=16384, disk_gib=100, reserved_memory_mib=512,
+            servers=servers, devices=tuple(self.devices), problems=self.problems,
+        )  # fmt: skip
+        answer = self.call("PUT", "report", json=body.model_dump(mode="json"))
+        assert answer.status_code == 200, answer.text
+        return ReportAck.model_validate_json(answer.content)
+
+    def want(self, server_id: str, *, wait: float = 0.0) -> ServerWant:
+        """What the newest assignment says of a server."""
+        found = {str(want.id): want for want in self.pull(wait=wait).servers}
+        return found[server_id]
+
+    def says(self, want: ServerWant, power: PowerState, **more: Any) -> ServerReport:  # noqa: ANN401
+        facts = {"generation": want.generation, "reboot_count": want.reboot_count, **more}
+        return ServerReport.model_validate({"id": want.id, "power_state": power, **facts})
+
+    def obey(self, *, wait: float = 0.0) -> None:
+        """Pull, do all of it in no time, and report it."""
+        wants = self.pull(wait=wait).servers
+        held = {claim.device: claim.id for want in wants if present(want) for claim in want.claims}
+        self.devices = [
+            device.model_copy(
+                update={
+                    "state": DeviceState.CLAIMED if device.name in held else DeviceState.FREE,
+                    "claim_id": held.get(device.name),
+                }
+            )
+            for device in self.devices
+        ]
+        self.report(*(self.done(want) for want in wants))
+
+    def done(self, want: ServerWant) -> ServerReport:
+        if not present(want):
+            return self.says(want, PowerState.NONE, gone=True)
+        power = PowerState.RUNNING if want.power == "on" else PowerState.SHUTOFF
+        return self.says(want, power, addresses=["192.168.222.10"])
+
+    def fails(
+        self, want: ServerWant, message: str = "It broke.", details: str = "0000:41:00.0"
+    ) -> ServerReport:
+        return self.says(want, PowerState.NONE, fault=Fault(code="broken", message=message, details=details))
+
+
+def present(want: ServerWant) -> bool:
+    return want.presence is Presence.PRESENT
+
+
+class Obeying:
+    """An agent that obeys on a thread until the block ends."""
+
+    def __init__(
+        self, agent: ScriptedAgent, *, wait: float = 2.0, also: Callable[[], None] | None = None
+    ) -> None:
+        self._agent, self._wait, self._also = agent, wait, also
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.failure: BaseException | None = None
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._agent.obey(wait=self._wait if self._agent.assignment else 0.0)
+                if self._also is not None:
+                    self._also()
+        except BaseException as error:
+            self.failure = error
+
+    def __enter__(self) -> "Obeying":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stopping.set()
+        self._thread.join(self._wait + 10)
+        assert self.failure is None, self.failure
