@@ -132,8 +132,10 @@ def release(session: Session, server_id: UUID) -> None:
     session.exec(delete(ClaimRow).where(col(ClaimRow.server_id) == server_id))
 
 
-def devices(session: Session, *, host_id: UUID | None = None) -> tuple[DeviceRecord, ...]:
-    """All devices, or one host's, by host and name."""
+def devices(
+    session: Session, *, host_id: UUID | None = None, device_id: UUID | None = None
+) -> tuple[DeviceRecord, ...]:
+    """All devices, one host's, or one, by host and name."""
     statement = (
         select(DeviceRow, ClaimRow)
         .join(ClaimRow, col(ClaimRow.device_id) == DeviceRow.id, isouter=True)
@@ -141,6 +143,8 @@ def devices(session: Session, *, host_id: UUID | None = None) -> tuple[DeviceRec
     )
     if host_id is not None:
         statement = statement.where(DeviceRow.host_id == host_id)
+    if device_id is not None:
+        statement = statement.where(DeviceRow.id == device_id)
     return tuple(_device_record(row, held) for row, held in session.exec(statement))
 
 

@@ -22,7 +22,7 @@ NEWEST = "placement 1.39"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Database]]:
-    """One server for all tests of this module; `client` empties its tables."""
+    """One server for all tests of this module; `database` empties its tables."""
     url = f"sqlite:///{tmp_path_factory.mktemp('placement')}/kcloud.db"
     conf = load_control_plane(overrides=[f"database.url={url}", "placement.auth_strategy=noauth2"])
     database, bus = Database(url), Bus("memory://")
@@ -35,20 +35,21 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Data
     database.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def client(served: tuple[str, Database]) -> Iterator[httpx.Client]:
+    headers = {"X-Auth-Token": "admin", "OpenStack-API-Version": NEWEST}
+    with httpx.Client(base_url=served[0], headers=headers) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
 def database(served: tuple[str, Database]) -> Database:
+    """With empty tables."""
     with served[1].transaction() as session:
         for table in SQLModel.metadata.sorted_tables:
             if table.name.startswith("placement_"):
                 session.exec(table.delete())
     return served[1]
-
-
-@pytest.fixture
-def client(served: tuple[str, Database], database: Database) -> Iterator[httpx.Client]:
-    headers = {"X-Auth-Token": "admin", "OpenStack-API-Version": NEWEST}
-    with httpx.Client(base_url=served[0], headers=headers) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,0 +1,100 @@
+"""The routes about devices, `/kcloud/v1/devices`: what hosts offer, in which state, and who holds it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from kcloud_api.accelerator import policies, service
+from kcloud_api.accelerator.service import DeviceRecord
+from kcloud_api.http.context import CallerDep
+from kcloud_api.http.policy import allow
+from kcloud_api.http.transaction import SessionDep
+from kcloud_api.placement import providers
+from kcloud_common.errors import NotFound
+
+router = APIRouter(prefix="/devices")
+"""hosts/routes.py includes it under /v1."""
+
+
+class ClaimView(BaseModel):
+    id: UUID
+    server_id: UUID
+
+
+class DeviceView(BaseModel):
+    id: UUID
+    name: str
+    host_id: UUID
+    host: str
+    addresses: tuple[str, ...]
+    vendor_id: str
+    product_id: str
+    resource_class: str
+    traits: tuple[str, ...]
+    numa_node: int | None
+    pci_path: tuple[str, ...]
+    state: str
+    reason: str
+    """Why it is quarantined or missing; empty otherwise."""
+    last_seen: datetime
+    claim: ClaimView | None
+
+
+class DevicesView(BaseModel):
+    devices: list[DeviceView]
+
+
+class OneDeviceView(BaseModel):
+    device: DeviceView
+
+
+@router.get("")
+def list_devices(
+    request: Request,
+    session: SessionDep,
+    caller: CallerDep,
+    host: str | None = None,
+    state: str | None = None,
+) -> DevicesView:
+    """`host` (name or id) and `state` narrow the list."""
+    allow(request, caller, policies.DEVICES_LIST)
+    shown = _views(session, service.devices(session))
+    return DevicesView(
+        devices=[
+            device
+            for device in shown
+            if host in (None, device.host, str(device.host_id)) and state in (None, device.state)
+        ]
+    )
+
+
+@router.get("/{device_id}")
+def show_device(request: Request, session: SessionDep, caller: CallerDep, device_id: str) -> OneDeviceView:
+    allow(request, caller, policies.DEVICES_SHOW)
+    for device in _views(session, service.devices(session, device_id=_uuid(device_id))):
+        return OneDeviceView(device=device)
+    raise NotFound(f"No device {device_id} is known.")
+
+
+def _uuid(device_id: str) -> UUID:
+    try:
+        return UUID(device_id)
+    except ValueError:
+        raise NotFound(f"No device {device_id} is known.") from None
+
+
+def _views(session: SessionDep, records: tuple[DeviceRecord, ...]) -> list[DeviceView]:
+    names = providers.root_names(session, {record.host_id for record in records})
+    return [_view(record, names.get(record.host_id, str(record.host_id))) for record in records]
+
+
+def _view(record: DeviceRecord, host: str) -> DeviceView:
+    claim = ClaimView(id=record.claim.id, server_id=record.claim.server_id) if record.claim else None
+    return DeviceView(
+        id=record.id, name=record.name, host_id=record.host_id, host=host, addresses=record.addresses,
+        vendor_id=record.vendor_id, product_id=record.product_id, resource_class=record.resource_class,
+        traits=record.traits, numa_node=record.numa_node, pci_path=record.pci_path, state=record.state,
+        reason=record.reason, last_seen=record.last_seen, claim=claim,
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""From a flavor to what placement is asked, and from refusals to words."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kcloud_api.placement.candidates import Refusal
+from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY
+from kcloud_api.scheduler.reasons import HELP, HOSTS_NAMED, NEARNESS, WHAT, explain
+from kcloud_api.scheduler.request import FlavorShape, from_flavor
+from kcloud_common.errors import BadRequest
+
+
+def flavor(**extra_specs: str) -> FlavorShape:
+    return FlavorShape(
+        vcpus=2, ram_mib=1024, disk_gib=10, ephemeral_gib=1, swap_mib=1, extra_specs=extra_specs
+    )
+
+
+def specs(**more: str) -> dict[str, str]:
+    return more
+
+
+def test_a_flavor_asks_for_its_own_size_with_swap_rounded_up() -> None:
+    request = from_flavor(flavor())
+    assert request.groups == {"": {"VCPU": 2, "MEMORY_MB": 1024, "DISK_GB": 12}}
+    assert request.root_forbidden == {HOST_DOWN, HOST_NOT_READY}
+
+
+def test_extra_specs_add_replace_and_leave_out() -> None:
+    request = from_flavor(flavor(**{"resources:PGPU": "1", "resources:VCPU": "4", "resources:DISK_GB": "0"}))
+    assert request.groups == {"": {"VCPU": 4, "MEMORY_MB": 1024, "PGPU": 1}}
+
+
+def test_groups_keep_their_suffix_traits_and_policy() -> None:
+    request = from_flavor(
+        flavor(
+            **{
+                "resources1:PGPU": "1",
+                "resources_b:CUSTOM_NPU": "2",
+                "trait1:CUSTOM_H100": "required",
+                "trait1:CUSTOM_MIG": "forbidden",
+                "trait:COMPUTE_ACCELERATORS": "required",
+                "group_policy": "isolate",
+                "hw:cpu_policy": "shared",
+            }
+        )
+    )
+    assert request.groups["1"] == {"PGPU": 1}
+    assert request.groups["_b"] == {"CUSTOM_NPU": 2}
+    assert request.required == {"1": {"CUSTOM_H100"}, "": {"COMPUTE_ACCELERATORS"}}
+    assert request.forbidden == {"1": {"CUSTOM_MIG"}}
+    assert request.group_policy == "isolate"
+
+
+def test_the_name_that_openkcloud_gives_to_npus_is_understood() -> None:
+    assert from_flavor(flavor(**{"resources:CUSTOM_AICHIP": "1"})).groups[""]["CUSTOM_NPU"] == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("resources:GPU", "1"),
+        ("resources:custom_gpu", "1"),
+        ("resources:", "1"),
+        ("resources:PGPU", "one"),
+        ("resources:PGPU", "-1"),
+        ("resources:PGPU", "1.5"),
+        ("resources:PGPU", "\u0661"),
+        ("resources:PGPU", ""),
+        ("resources:PGPU", "99999999999"),
+        ("trait:CUSTOM_X", "maybe"),
+        ("trait:H100", "required"),
+        ("group_policy", "sometimes"),
+    ],
+)
+def test_a_wrong_extra_spec_is_refused_by_name(key: str, value: str) -> None:
+    with pytest.raises(BadRequest, match=key.replace(":", ".")) as raised:
+        from_flavor(flavor(**{key: value}))
+    assert raised.value.details["field"] == key
+
+
+def test_traits_of_a_group_without_resources_are_refused() -> None:
+    with pytest.raises(BadRequest, match="'7'"):
+        from_flavor(flavor(**{"trait7:CUSTOM_X": "required"}))
+
+
+def test_a_flavor_that_asks_for_nothing_is_refused() -> None:
+    nothing = {f"resources:{name}": "0" for name in ("VCPU", "MEMORY_MB", "DISK_GB")}
+    with pytest.raises(BadRequest, match="no resources"):
+        from_flavor(flavor(**nothing))
+
+
+@given(st.dictionaries(st.text(max_size=20), st.text(max_size=5), max_size=4))
+def test_whatever_the_extra_specs_the_answer_is_a_request_or_a_bad_request(extra: dict[str, str]) -> None:
+    try:
+        request = from_flavor(FlavorShape(1, 64, extra_specs=extra))
+    except BadRequest as error:
+        assert error.details["field"]
+    else:
+        assert all(amount > 0 for amounts in request.groups.values() for amount in amounts.values())
+
+
+def refusal(number: int, code: str, **facts: object) -> Refusal:
+    return Refusal(UUID(int=number), f"host-{number}", code, **facts)  # type: ignore[arg-type]
+
+
+def short(number: int, *, needed: int = 1, free: int = 0, total: int) -> Refusal:
+    return refusal(
+        number, "resource_class_short", resource_class="PGPU", needed=needed, free=free, total=total
+    )
+
+
+def test_the_message_names_the_class_counts_hosts_and_says_what_helps() -> None:
+    told = explain([short(1, total=1), short(2, total=0), short(3, total=0)])
+    assert told.message == (
+        "No valid host was found. 2 hosts have no PGPU; 1 host has too little PGPU free (1 needed). "
+        "What would help: delete a server that holds PGPU, or have a host with PGPU added."
+    )
+
+
+def test_the_details_name_hosts_with_numbers_the_nearest_miss_first() -> None:
+    told = explain([short(1, total=0), short(2, total=4, needed=2, free=1), refusal(3, "host_down")])
+    assert told.details.splitlines() == [
+        "Nearest miss: host-2: resource_class_short PGPU needed=2 free=1 total=4",
+        "host-2: resource_class_short PGPU needed=2 free=1 total=4",
+        "host-3: host_down",
+        "host-1: resource_class_short PGPU needed=1 free=0 total=0",
+    ]
+    assert "ask for fewer" in told.message
+
+
+def test_the_tenants_message_names_no_host() -> None:
+    told = explain([refusal(number, code, trait="CUSTOM_X") for number, code in enumerate(WHAT)])
+    assert "host-" not in told.message
+
+
+def test_a_cloud_without_hosts_says_so() -> None:
+    assert "no host yet" in explain([]).message
+
+
+def test_every_code_has_words_help_and_a_rank() -> None:
+    assert WHAT.keys() == HELP.keys() == set(NEARNESS)
+    for code in WHAT:
+        one = refusal(1, code, resource_class="PGPU", needed=1, free=0, total=1, trait="CUSTOM_X")
+        assert explain([one]).message.startswith("No valid host was found. 1 host ")
+
+
+def test_the_details_of_a_large_cloud_end_somewhere() -> None:
+    told = explain([short(number, total=1) for number in range(1000)])
+    assert len(told.details.splitlines()) == HOSTS_NAMED + 2
+    assert "800 more hosts" in told.details
