@@ -28,7 +28,7 @@ def network_xml(spec: NetworkSpec, *, uuid: str | None = None) -> str:
     if uuid is not None:
         SubElement(network, "uuid").text = uuid
     SubElement(network, "forward", {"mode": "nat"})
-    SubElement(network, "bridge", {"name": spec.bridge, "stp": "on", "delay": "0"})
+    SubElement(network, "bridge", {"name": spec.bridge, "stp": "off", "delay": "0"})
     ip = SubElement(network, "ip", {"address": str(subnet[1]), "netmask": str(subnet.netmask)})
     SubElement(SubElement(ip, "dhcp"), "range", {"start": str(subnet[2]), "end": str(subnet[-2])})
     ElementTree.indent(network)
