@@ -64,7 +64,8 @@ def reap() -> dict[int | None, int]:
 
 
 def end_all() -> None:
-    """SIGKILL to every other process of this mount namespace, until there is none."""
+    """SIGKILL to every other process of this network namespace, until there is none (one of them may have
+    made a mount namespace of its own)."""
     while others := [pid for pid in pids() if pid != os.getpid() and lives_here(pid)]:
         for pid in others:
             try:
@@ -80,7 +81,7 @@ def pids() -> list[int]:
 
 def lives_here(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/ns/mnt").readlink() == Path("/proc/self/ns/mnt").readlink()
+        return Path(f"/proc/{pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()
     except OSError:
         return False
 
