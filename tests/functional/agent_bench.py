@@ -91,6 +91,7 @@ class Bench:
 
     def __init__(self, folder: Path, plane: ControlPlane) -> None:
         self.plane = plane
+        folder.mkdir(exist_ok=True)
         self.state = folder / "state"
         self.token = folder / "token"
         self.token.write_text(TOKEN)

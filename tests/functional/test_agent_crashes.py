@@ -5,16 +5,20 @@ and its own kill. The kernel's side (each write to sysfs) is cut as well.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from kcloud_compute.durable import Checkpoint, no_checkpoint
 from tests.functional.agent_bench import (
     CLAIM,
     GPU,
     SERVER,
     Bench,
     KillAt,
+    Killed,
     absent,
     gpu_claim,
     is_gone,
@@ -72,68 +76,68 @@ STORIES: dict[str, tuple[Step, Step, Step]] = {
 }
 
 
-def places(folder: Path, story: str) -> list[str]:
-    """The checkpoints that a run passes when nobody kills it."""
+@dataclass(frozen=True)
+class Unharmed:
+    """What a run that nobody kills passes through: checkpoints, and writes to the kernel."""
+
+    places: list[str]
+    writes: list[tuple[str, str]]
+
+
+def unharmed(folder: Path, story: str) -> Unharmed:
     before, ask, goal = STORIES[story]
     with ControlPlane() as plane:
         bench = Bench(folder, plane)
         before(bench)
-        count = KillAt(None)
+        count, written = KillAt(None), len(bench.host.writes)
         bench.agent(count)
         ask(bench)
         goal(bench)
         bench.close()
-    return count.names
+    return Unharmed(count.names, bench.host.writes[written:])
 
 
-def killed_once(folder: Path, story: str, kill: KillAt | None, write: int | None = None) -> bool:
-    """Play the story with one kill; False when the run ended before it came to it."""
+def play(folder: Path, story: str, kill: Checkpoint, arm: Callable[[Bench], None]) -> None:
+    """The story with one agent that is killed and one that goes on; then a delete, and nothing is left."""
     before, ask, goal = STORIES[story]
     with ControlPlane() as plane:
         bench = Bench(folder, plane)
         before(bench)
-        if write is not None:
-            bench.host.crash_at_write(write // 2, after=bool(write % 2))
-        doomed = bench.agent(kill) if kill else bench.agent()
+        arm(bench)
+        doomed = bench.agent(kill)
         ask(bench)
-        if kill is None:
-            # Whether a kill comes at this write shows only when the goal is reached without it.
-            with plane.changed:
-                plane.changed.wait_for(lambda: doomed.ended.is_set() or reached(bench, goal), 20)
-        else:
-            assert doomed.ended.wait(20), "it was not killed"
-        hit = doomed.ended.is_set()
-        if hit:
-            assert isinstance(doomed.error, BaseException)
-            assert not isinstance(doomed.error, Exception), repr(doomed.error)
-            bench.agent()
+        assert doomed.ended.wait(20), "it was not killed"
+        assert isinstance(doomed.error, Killed | Crash), repr(doomed.error)
+        bench.agent()
         goal(bench)
         delete(bench)
         is_clean(bench)
         bench.close()
-    return hit
-
-
-def reached(bench: Bench, goal: Step) -> bool:
-    seen = bench.plane.server(SERVER)
-    return seen is not None and (is_gone(seen) if goal is is_clean else runs(seen))
 
 
 @pytest.mark.parametrize("story", STORIES)
 def test_a_kill_between_any_two_writes_loses_and_leaks_nothing(tmp_path: Path, story: str) -> None:
-    names = places(tmp_path / "unharmed", story)
+    names = unharmed(tmp_path / "unharmed", story).places
     assert len(names) > 8
     for number, name in enumerate(names):
-        kill = KillAt(number)
         try:
-            assert killed_once(tmp_path / f"kill-{number}", story, kill)
+            play(tmp_path / f"kill-{number}", story, KillAt(number), nothing)
         except AssertionError as error:
-            raise AssertionError(f"killed at {number} ({name})") from error
+            raise AssertionError(f"killed at {number} ({name}): {error}") from error
 
 
 @pytest.mark.parametrize("story", STORIES)
 def test_a_kill_at_any_write_to_the_kernel_loses_and_leaks_nothing(tmp_path: Path, story: str) -> None:
-    for write in range(100):
-        if not killed_once(tmp_path / f"write-{write}", story, None, write):
-            break
-    assert write >= 8, Crash
+    writes = unharmed(tmp_path / "unharmed", story).writes
+    assert len(writes) >= 5
+    for number, write in enumerate(writes):
+        for after in (False, True):
+            arm = partial(crash_at_write, number=number, after=after)
+            try:
+                play(tmp_path / f"write-{number}-{after}", story, no_checkpoint, arm)
+            except AssertionError as error:
+                raise AssertionError(f"killed at write {number} ({write}): {error}") from error
+
+
+def crash_at_write(bench: Bench, number: int, after: bool) -> None:
+    bench.host.crash_at_write(number, after=after)
