@@ -7,6 +7,7 @@ control plane answers as it did.
 import logging
 import secrets
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kcloud_common.errors import PermanentError
 from kcloud_common.wire import Enrolled, Enrolment
 from kcloud_compute import durable
-from kcloud_compute.api_client import ApiClient
 from kcloud_compute.durable import Checkpoint, no_checkpoint
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,12 @@ class NoIdentity(PermanentError):
     """The operator must enrol this host."""
 
     code = "not_enrolled"
+
+
+class Enrols(Protocol):
+    """The control plane's part."""
+
+    def enrol(self, token: str, enrolment: Enrolment) -> Enrolled: ...
 
 
 class Identity(BaseModel):
@@ -59,13 +65,13 @@ def prepare(path: Path, host: str, checkpoint: Checkpoint = no_checkpoint) -> Id
 
 
 def enrol(
-    identity: Identity, path: Path, api: ApiClient, token_file: Path, checkpoint: Checkpoint = no_checkpoint
+    identity: Identity, path: Path, api: Enrols, token_file: Path, checkpoint: Checkpoint = no_checkpoint
 ) -> Identity:
     """Exchange the one-time token for a host id. Safe to repeat; raises NoIdentity without a token."""
     if identity.host_id is not None:
         return identity
     token = _token(token_file)
-    answer: Enrolled = api.enrol(token, Enrolment(host=identity.host, secret=identity.secret))
+    answer = api.enrol(token, Enrolment(host=identity.host, secret=identity.secret))
     checkpoint("enrolled")
     enrolled = identity.model_copy(update={"host_id": answer.host_id})
     _store(path, enrolled, checkpoint)

@@ -1,0 +1,196 @@
+"""What reports say, and when they are sent."""
+
+import threading
+from collections.abc import Callable
+from uuid import UUID
+
+from hypervisor_drivers.spec import Capabilities, DomainState
+from kcloud_common.errors import Unavailable
+from kcloud_common.wire import (
+    DeviceState,
+    Fault,
+    HostReport,
+    PowerState,
+    ReportAck,
+    ServerReport,
+)
+from kcloud_compute.devices import Inventory, device_reports
+from kcloud_compute.ledger import Standing
+from kcloud_compute.observed import Folder, Held, Observed
+from kcloud_compute.planner import plan
+from kcloud_compute.records import Record
+from kcloud_compute.report import Findings, HostFacts, Progress, host_report, is_gone, server_reports
+from kcloud_compute.reporter import Reporter, digests
+from tests.unit.agent_world import (
+    BOOT,
+    HOST,
+    absent,
+    assignment,
+    claim,
+    claim_id,
+    domain,
+    observed,
+    server_id,
+    want,
+)
+from vfio.device import Snapshot
+from vfio.offer import Offer
+
+GPU = claim(1, "pci_0000_41_00_0")
+ABLE = Capabilities("QEMU", "10.0", "qemu", "x86_64", 8, 16384)
+IDLE = Progress(steps={}, standings={}, retrying=frozenset(), addresses={})
+
+
+def told(*servers: ServerReport, problems: tuple[str, ...] = ()) -> HostReport:
+    facts = HostFacts(ABLE, disk_gib=100, reserved_memory_mib=512, epoch=7)
+    return host_report(facts, Findings(BOOT, 9, servers, (), problems))
+
+
+def reports(now: Observed, *wants_: object, progress: Progress = IDLE) -> dict[UUID, ServerReport]:
+    assigned = assignment(*wants_)  # type: ignore[arg-type]
+    found = server_reports(assigned, plan(assigned, now, HOST), now, progress)
+    return {report.id: report for report in found}
+
+
+def test_a_server_is_reported_with_its_power_its_step_and_its_standing() -> None:
+    fault = Fault(code="hypervisor_refused", message="no")
+    progress = Progress(
+        steps={server_id(1): "image"},
+        standings={server_id(1): Standing(settled=2), server_id(2): Standing(settled=3, fault=fault)},
+        retrying=frozenset(),
+        addresses={server_id(2): ("192.168.222.9",)},
+    )
+    record = Record(reboot_count=5)
+    now = observed(
+        domains={server_id(2): domain(want(2))}, folders={server_id(2): Folder(disk=True, record=record)}
+    )
+    found = reports(now, want(1), want(2), progress=progress)
+    one, two = found[server_id(1)], found[server_id(2)]
+    assert (one.power_state, one.busy, one.step, one.generation) == (PowerState.NONE, True, "image", 2)
+    assert (two.power_state, two.busy, two.fault, two.generation) == (PowerState.RUNNING, False, fault, 3)
+    assert two.addresses == ("192.168.222.9",)
+    assert two.reboot_count == 5
+
+
+def test_a_stray_is_reported_without_a_generation() -> None:
+    now = observed(
+        domains={server_id(8): domain(want(8), DomainState.PAUSED)}, folders={server_id(9): Folder()}
+    )
+    found = reports(now)
+    assert found[server_id(8)].power_state is PowerState.PAUSED
+    assert found[server_id(9)].power_state is PowerState.NONE
+    assert not any(report.gone for report in found.values())
+
+
+def test_gone_means_no_domain_no_file_and_no_journal_entry() -> None:
+    going = absent(claims=(GPU,))
+    assert is_gone(going, observed())
+    assert not is_gone(going, observed(domains={going.id: domain(want())}))
+    assert not is_gone(going, observed(folders={going.id: Folder()}))
+    assert not is_gone(going, observed(claims={GPU.id: Held(GPU.addresses)}))
+    assert not is_gone(going, observed(claims={GPU.id: Held(damaged=True)}))
+    assert is_gone(going, observed(claims={claim_id(7): Held(("0000:42:00.0",))}))
+    assert not is_gone(want(), observed())
+
+
+def test_a_server_that_is_still_worked_on_is_not_gone() -> None:
+    progress = Progress({absent().id: "remove"}, {}, frozenset(), {})
+    assert not reports(observed(), absent(), progress=progress)[absent().id].gone
+    assert reports(observed(), absent())[absent().id].gone
+
+
+def test_devices_are_free_claimed_or_quarantined() -> None:
+    offer = Offer(
+        GPU.device, GPU.addresses, "10de", "20b5", "A100", "PGPU", ("CUSTOM_X",), 0, ("0000:00:02.0",), 41
+    )
+    inventory = Inventory(Snapshot({}, {}), (offer,))
+    held = {GPU.id: Held(GPU.addresses, ready=True)}
+    (free,) = device_reports(inventory, {}, {})
+    (claimed,) = device_reports(inventory, held, {})
+    (bad,) = device_reports(inventory, held, {GPU.id: "did not come back"})
+    assert (free.state, free.claim_id) == (DeviceState.FREE, None)
+    assert (claimed.state, claimed.claim_id) == (DeviceState.CLAIMED, GPU.id)
+    assert (bad.state, bad.reason) == (DeviceState.QUARANTINED, "did not come back")
+
+
+def test_progress_is_no_new_fact() -> None:
+    idle = told(ServerReport(id=server_id(1), generation=1, power_state=PowerState.NONE))
+    busy = told(ServerReport(id=server_id(1), generation=1, power_state=PowerState.NONE, busy=True))
+    runs = told(ServerReport(id=server_id(1), generation=1, power_state=PowerState.RUNNING))
+    assert digests(idle)[0] == digests(busy)[0]
+    assert digests(idle)[1] != digests(busy)[1]
+    assert digests(idle)[0] != digests(runs)[0]
+    assert digests(idle) == digests(idle.model_copy(update={"sequence": 5}))
+
+
+class Plane:
+    """Takes reports, and answers as it is told."""
+
+    def __init__(self, *answers: bool | Exception) -> None:
+        self.got: list[HostReport] = []
+        self._answers = list(answers)
+        self._changed = threading.Condition()
+
+    def report(self, report: HostReport) -> ReportAck:
+        with self._changed:
+            self.got.append(report)
+            self._changed.notify_all()
+            answer = self._answers.pop(0) if self._answers else True
+        if isinstance(answer, Exception):
+            raise answer
+        return ReportAck(accepted=answer, assignment_generation=9)
+
+    def wait(self, count: int, timeout: float = 10.0) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.got) >= count, timeout)
+
+
+def reporter(plane: Plane, interval: float = 300.0, replaced: Callable[[], None] = lambda: None) -> Reporter:
+    made = Reporter(plane, interval, lambda: None, replaced)
+    made.start()
+    return made
+
+
+def test_a_report_is_sent_once_and_again_when_facts_change() -> None:
+    plane = Plane()
+    sender = reporter(plane)
+    sender.offer(told())
+    assert plane.wait(1)
+    sender.offer(told())
+    sender.offer(told(problems=("hypervisor: gone",)))
+    assert plane.wait(2)
+    assert [report.sequence for report in plane.got] == [1, 2]
+    assert plane.got[1].problems == ("hypervisor: gone",)
+    sender.stop(5)
+
+
+def test_the_same_facts_are_sent_again_after_the_interval() -> None:
+    plane = Plane()
+    sender = reporter(plane, interval=0.05)
+    sender.offer(told())
+    assert plane.wait(3)
+    sender.stop(5)
+
+
+def test_a_report_that_did_not_arrive_is_sent_again_with_a_newer_sequence() -> None:
+    plane = Plane(Unavailable("down"), Unavailable("down"))
+    sender = reporter(plane)
+    sender.offer(told())
+    assert plane.wait(3)
+    assert [report.sequence for report in plane.got] == [1, 2, 3]
+    sender.stop(5)
+
+
+def test_one_refusal_may_be_for_the_sequence_two_mean_that_we_were_replaced() -> None:
+    replaced = threading.Event()
+    once = Plane(False)
+    sender = reporter(once, replaced=replaced.set)
+    sender.offer(told())
+    assert once.wait(2)
+    sender.stop(5)
+    assert not replaced.is_set()
+    twice = Plane(False, False)
+    sender = reporter(twice, replaced=replaced.set)
+    sender.offer(told())
+    assert replaced.wait(10)
+    sender.stop(5)
