@@ -42,7 +42,9 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _sync(folder.parent)
 
     def write(self, record: ClaimRecord) -> None:
         """Durable when it returns; replaces an older record of the same claim."""
@@ -53,7 +55,7 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(target)
-        self._sync()
+        _sync(self._folder)
 
     def read(self, claim_id: UUID) -> ClaimRecord | None:
         """None when there is no record; JournalDamaged when there is one that cannot be read."""
@@ -71,7 +73,7 @@ class Journal:
         target = self._path(claim_id)
         target.unlink(missing_ok=True)
         target.with_suffix(_UNFINISHED).unlink(missing_ok=True)
-        self._sync()
+        _sync(self._folder)
 
     def records(self) -> Mapping[UUID, ClaimRecord]:
         """All readable records; `damaged` has the others."""
@@ -101,13 +103,14 @@ class Journal:
     def _path(self, claim_id: UUID) -> Path:
         return self._folder / f"{claim_id}{_SUFFIX}"
 
-    def _sync(self) -> None:
-        # A rename or unlink is durable only when the folder is.
-        handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+
+def _sync(folder: Path) -> None:
+    """A rename, unlink or mkdir is durable only when its folder is."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _encode(record: ClaimRecord) -> str:

@@ -322,6 +322,19 @@ def test_after_a_reboot_releasing_touches_nothing(pair: Bench) -> None:
     assert list(pair.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("prepared_again", [True, False])
+def test_after_a_reboot_the_driver_of_this_boot_is_the_native_one(gpu: Bench, prepared_again: bool) -> None:
+    """A new kernel may have chosen another driver than the record of the boot before names."""
+    gpu.binder.prepare(CLAIM, [GPU])
+    gpu.host.reboot()
+    sysfs = gpu.host.sysfs()
+    sysfs.write("sys/bus/pci/drivers/nouveau/unbind", GPU)
+    if prepared_again:
+        gpu.restarted().prepare(CLAIM, [GPU])
+    gpu.restarted().release(CLAIM)
+    assert gpu.host.driver_of(GPU) is None
+
+
 def test_a_damaged_record_is_told_and_mended_by_preparing_again(pair: Bench) -> None:
     pair.binder.prepare(CLAIM, [GPU])
     path = next(pair.folder.iterdir())
