@@ -111,19 +111,19 @@ def _serve(options: argparse.Namespace, stop: Stop) -> int:
     log.configure(conf.api.log_level, conf.api.log_format)
     services = checked_services([name for name in options.services.split(",") if name])
     check_listening(conf, services)
-    listener = listen(conf.api.host, conf.api.port)
-    prepare(conf.database.url, migrate=options.migrate)
-    if conf.api.workers > 1:
-        workers = Workers(listener, conf.api.workers, served_by_worker, (conf, services))
-        return _until(stop, workers, local_url(listener))
-    database, bus = open_parts(conf)
-    try:
-        return _until(
-            stop, LiveServer(build_app(database, conf, bus, services), listener), local_url(listener)
-        )
-    finally:
-        bus.close()
-        database.close()
+    with listen(conf.api.host, conf.api.port) as listener:
+        prepare(conf.database.url, migrate=options.migrate)
+        url = local_url(listener)
+        if conf.api.workers > 1:
+            workers = Workers(listener, conf.api.workers, served_by_worker, (conf, services))
+            return _until(stop, workers, url)
+        database, bus = open_parts(conf)
+        try:
+            app = build_app(database, conf, bus, services)
+            return _until(stop, LiveServer(app, listener, stopping=bus.close), url)
+        finally:
+            bus.close()
+            database.close()
 
 
 def _until(stop: Stop, server: LiveServer | Workers, url: str) -> int:

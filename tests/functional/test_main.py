@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import httpx
@@ -48,7 +49,8 @@ def _signals_as_they_were() -> Iterator[None]:
 def children_of(pid: int) -> set[int]:
     """Worker processes; multiprocessing's resource tracker is none."""
     found = set()
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    by_thread = (path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    for child in chain.from_iterable(by_thread):
         command = Path(f"/proc/{child}/cmdline").read_bytes()
         if b"spawn_main" in command:
             found.add(int(child))
