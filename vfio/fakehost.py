@@ -1,6 +1,7 @@
 """A host in a folder whose kernel answers writes, can be told to fail, and under which a process can die."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -28,15 +29,15 @@ class _CrashPlan:
 
 
 @dataclass
-class _Vanishing:
+class _Surprise:
     pattern: str
-    address: str
+    happens: Callable[[], None]
 
 
 @dataclass
 class _Plans:
     faults: list[_Fault] = field(default_factory=list)
-    vanishing: list[_Vanishing] = field(default_factory=list)
+    surprises: list[_Surprise] = field(default_factory=list)
     crash: _CrashPlan | None = None
 
 
@@ -75,6 +76,10 @@ class FakeHost:
 
     def load_driver(self, driver: str) -> None:
         self._tree.add_driver(driver)
+
+    def unload_driver(self, driver: str) -> None:
+        """Its functions lose it."""
+        self._tree.remove_driver(driver)
 
     def driver_of(self, address: str) -> str | None:
         return self._tree.driver_of(address)
@@ -115,7 +120,11 @@ class FakeHost:
 
     def vanish_at(self, pattern: str, address: str) -> None:
         """Surprise removal just before the first read or write of a path like `pattern`."""
-        self._plans.vanishing.append(_Vanishing(pattern, address))
+        self._plans.surprises.append(_Surprise(pattern, lambda: self._tree.remove(address)))
+
+    def unbind_at(self, pattern: str, address: str) -> None:
+        """The driver lets go of a function just before the first read or write of a path like `pattern`."""
+        self._plans.surprises.append(_Surprise(pattern, lambda: self._tree.detach(address)))
 
     def crash_at_write(self, index: int, *, after: bool = False) -> None:
         """The process dies at its write number `index` from now (0 is the next), before or after it."""
@@ -124,9 +133,9 @@ class FakeHost:
     # --- the kernel's side, called by _Process -------------------------------------------------------
 
     def touched(self, path: str) -> None:
-        for plan in [plan for plan in self._plans.vanishing if fnmatchcase(path, plan.pattern)]:
-            self._plans.vanishing.remove(plan)
-            self._tree.remove(plan.address)
+        for surprise in [plan for plan in self._plans.surprises if fnmatchcase(path, plan.pattern)]:
+            self._plans.surprises.remove(surprise)
+            surprise.happens()
 
     def written(self, path: str, data: bytes) -> None:
         crash = self._plans.crash

@@ -110,6 +110,12 @@ class FakeTree:
         for name in ("bind", "unbind", "new_id", "remove_id"):
             (folder / name).touch()
 
+    def remove_driver(self, driver: str) -> None:
+        for address in self.addresses():
+            if self.driver_of(address) == driver:
+                self.detach(address)
+        shutil.rmtree(self.drivers / driver)
+
     def driver_of(self, address: str) -> str | None:
         link = self.by_address / address / "driver"
         return link.resolve().name if link.is_symlink() else None

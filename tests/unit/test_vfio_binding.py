@@ -349,12 +349,30 @@ def test_a_damaged_record_is_told_and_mended_by_preparing_again(pair: Bench) -> 
     assert pair.untouched
 
 
-def test_a_full_disk_is_noticed_before_anything_is_changed(gpu: Bench) -> None:
-    gpu.folder.rmdir()
-    gpu.folder.touch()
-    with pytest.raises((BindFailed, OSError)):
+def test_a_journal_that_cannot_be_written_is_noticed_before_anything_is_changed(gpu: Bench) -> None:
+    (gpu.folder / f"{CLAIM}.tmp").mkdir()
+    with pytest.raises(BindFailed, match="nothing was changed"):
         gpu.binder.prepare(CLAIM, [GPU])
     assert gpu.host.picture() == gpu.before
+    assert gpu.binder.prepared() == {}
+
+
+def test_a_native_driver_that_was_unloaded_meanwhile_is_missed(gpu: Bench) -> None:
+    gpu.binder.prepare(CLAIM, [GPU])
+    gpu.host.unload_driver("nouveau")
+    with pytest.raises(NotRestored, match="was on driver nouveau before and is on none now"):
+        gpu.binder.release(CLAIM)
+    gpu.host.load_driver("nouveau")
+    gpu.binder.release(CLAIM)
+    assert gpu.untouched
+
+
+def test_a_driver_that_lets_go_by_itself_is_not_a_failure(gpu: Bench) -> None:
+    """The kernel answers ENODEV to an unbind when the driver has just left."""
+    gpu.host.unbind_at("*/nouveau/unbind", GPU)
+    gpu.binder.prepare(CLAIM, [GPU])
+    gpu.binder.release(CLAIM)
+    assert gpu.untouched
 
 
 def test_releasing_an_unknown_claim_is_nothing(gpu: Bench) -> None:
