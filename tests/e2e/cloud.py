@@ -1,6 +1,7 @@
 """A cloud of separate processes (API with controller, one agent) over a libvirtd of the test's own."""
 
 import configparser
+import contextlib
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -89,6 +90,13 @@ class Cloud:
             lambda: not self.leftovers(), f"nothing is left of the servers: {self.leftovers()}", seconds=10
         )
 
+    def enrolment_token(self, host: str) -> str:
+        """A one-time token, as an operator would get it."""
+        session = self.connection("kcloud-admin").session
+        endpoint = session.get_endpoint(service_type="kcloud", interface="public")
+        answer = session.post(f"{endpoint}/v1/enrolments", json={"host": host})
+        return str(answer.json()["token"])
+
     def kill(self, victim: str) -> None:
         """kill -9 of `agent`, `control` or `libvirtd`."""
         if victim == "libvirtd":
@@ -114,25 +122,23 @@ def start_cloud(folder: Path, libvirtd: PrivateLibvirtd, *settings: str) -> Clou
         ["kcloud", "up", "--data-dir", str(folder / "data"), "--port", str(free_port()), "--hosts", "0"],
         folder / "control.log",
     )
-    url = control.start().split()[1]
     agent = Process(["kcloud-compute", "--config-file", str(folder / "compute.conf")], folder / "agent.log")
     cloud = Cloud(folder, libvirtd, control, agent)
-    answer = cloud.connection("kcloud-admin").session.post(
-        f"{url}/kcloud/v1/enrolments", json={"host": "test-host"}
-    )
-    (folder / "enrol-token").write_text(answer.json()["token"])
-    write_agent_config(
-        folder / "compute.conf",
-        {
+    with contextlib.ExitStack() as undo:
+        undo.callback(cloud.stop)
+        url = control.start().split()[1]
+        options = {
             "agent.api_url": url,
             "agent.host": "test-host",
             "agent.state_dir": str(cloud.host_dir),
             "agent.enrol_token": str(folder / "enrol-token"),
             "libvirt.uri": libvirtd.uri,
             **dict(setting.split("=", 1) for setting in settings),
-        },
-    )
-    agent.start()
+        }
+        (folder / "enrol-token").write_text(cloud.enrolment_token("test-host"))
+        write_agent_config(folder / "compute.conf", options)
+        agent.start()
+        undo.pop_all()
     return cloud
 
 

@@ -13,13 +13,13 @@ from tests.libvirtd import PrivateLibvirtd, start_private_libvirtd
 @pytest.fixture(scope="session")
 def tiny_image() -> Path:
     """The smallest guest that boots from its own disk (built once, then cached by package versions)."""
-    return guest.tiny_guest()
+    return guest.guest_image("tiny")
 
 
 @pytest.fixture(scope="session")
 def debian_image() -> Path:
     """A Debian with its real cloud-init."""
-    return guest.debian_guest()
+    return guest.guest_image("debian")
 
 
 @pytest.fixture(scope="module")
