@@ -9,6 +9,7 @@ A control plane that is lost changes nothing on the host. An agent that was repl
 """
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
 _MOST_OFTEN = 1.0
 """Seconds: timers are never faster than this; events are heard at once."""
 _PATIENCE = 5.0
@@ -59,11 +61,13 @@ class Agent:
     def __init__(
         self, conf: ComputeConf, driver: Driver, sysfs: Sysfs, *, hooks: Hooks | None = None
     ) -> None:
-        """ValueError for a device rule that says nothing."""
+        """ValueError for a device rule or a host name that is none."""
         self._conf, self._driver, self._sysfs = conf, driver, sysfs
         self._hooks = hooks or Hooks()
         self._paths = StatePaths(Path(conf.agent.state_dir).absolute())
         self._rules = tuple(parse_rule(text) for text in conf.devices.offer)
+        if not _HOST_NAME.fullmatch(self.host):
+            raise ValueError(f"agent.host: {self.host!r} is not a host name")
         self._api = ApiClient(conf.agent.api_url, ca_file=conf.agent.ca_file, pause=self._pause)
         self._assignment: Assignment | None = None
         self._wake = threading.Event()
@@ -78,6 +82,7 @@ class Agent:
 
     @property
     def host(self) -> str:
+        """The name to enrol under."""
         return self._conf.agent.host or gethostname()
 
     def start(self) -> None:
@@ -95,7 +100,6 @@ class Agent:
         """Ask it to end; safe in a signal handler."""
         self._stopping.set()
         self._wake.set()
-        self._api.interrupt()
 
     def stop(self) -> None:
         """Guests keep running. Returns when nothing acts on the host any more, or patience is out."""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kcloud_common.errors import PermanentError
+from kcloud_common.errors import KcloudError, PermanentError, Unavailable
 from kcloud_common.wire import Enrolled, Enrolment
 from kcloud_compute import durable
 from kcloud_compute.durable import Checkpoint, no_checkpoint
@@ -50,8 +50,9 @@ def load(path: Path) -> Identity | None:
         return None
     try:
         return Identity.model_validate_json(text)
-    except ValidationError as error:
-        raise NoIdentity(f"{path} is damaged: enrol this host anew after removing it") from error
+    except ValidationError:
+        # Not with its cause: that would show the secret.
+        raise NoIdentity(f"{path} is damaged: enrol this host anew after removing it") from None
 
 
 def prepare(path: Path, host: str, checkpoint: Checkpoint = no_checkpoint) -> Identity:
@@ -67,11 +68,16 @@ def prepare(path: Path, host: str, checkpoint: Checkpoint = no_checkpoint) -> Id
 def enrol(
     identity: Identity, path: Path, api: Enrols, token_file: Path, checkpoint: Checkpoint = no_checkpoint
 ) -> Identity:
-    """Exchange the one-time token for a host id. Safe to repeat; raises NoIdentity without a token."""
+    """Exchange the one-time token for a host id. Safe to repeat. NoIdentity without a token that is good."""
     if identity.host_id is not None:
         return identity
     token = _token(token_file)
-    answer = api.enrol(token, Enrolment(host=identity.host, secret=identity.secret))
+    try:
+        answer = api.enrol(token, Enrolment(host=identity.host, secret=identity.secret))
+    except Unavailable:
+        raise
+    except KcloudError as error:
+        raise NoIdentity(f"the control plane does not enrol this host: {error}") from error
     checkpoint("enrolled")
     enrolled = identity.model_copy(update={"host_id": answer.host_id})
     _store(path, enrolled, checkpoint)

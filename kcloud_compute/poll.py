@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from random import Random
 from uuid import UUID
@@ -12,6 +13,9 @@ from kcloud_compute.api_client import ApiClient
 from kcloud_compute.backoff import Backoff
 
 log = logging.getLogger(__name__)
+
+_MOST_OFTEN = 1.0
+_INTERRUPT_EACH = 0.2
 
 
 class AssignmentPoll:
@@ -30,9 +34,11 @@ class AssignmentPoll:
 
     def stop(self, patience: float) -> None:
         self._stopping.set()
-        self._api.interrupt()
-        if self._thread.is_alive():
-            self._thread.join(patience)
+        until = time.monotonic() + patience
+        while self._thread.is_alive() and time.monotonic() < until:
+            # Again and again: a request that is just being sent has no connection to cut yet.
+            self._api.interrupt()
+            self._thread.join(_INTERRUPT_EACH)
 
     def _run(self) -> None:
         backoff = Backoff(Random())  # noqa: S311 - jitter
@@ -55,7 +61,7 @@ class AssignmentPoll:
 
     def _ask(self) -> None:
         """The first question is answered at once."""
-        known = self._latest
+        known, began = self._latest, time.monotonic()
         answer = self._api.assignment(known.generation if known else 0, self._wait if known else 0.0)
         if answer.host_id != self._host_id:
             raise Unavailable(f"got the assignment of another host ({answer.host_id})")
@@ -63,3 +69,6 @@ class AssignmentPoll:
         if answer != known and not self._stopping.is_set():
             self._latest = answer
             self._arrived(answer)
+        elif time.monotonic() - began < _MOST_OFTEN:
+            # Nothing new, and at once: that is no long poll, and must not become a busy loop.
+            self._stopping.wait(_MOST_OFTEN)

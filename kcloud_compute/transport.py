@@ -91,7 +91,10 @@ def understood() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        raise Unavailable(f"the control plane's answer is not understood: {error.errors()[0]}") from error
+        # Neither the input nor the cause: an assignment carries what is the tenants' own business.
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Unavailable(f"the control plane's answer is not understood: {where}: {first['msg']}") from None
 
 
 class HeldConnection:

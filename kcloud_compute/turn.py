@@ -62,7 +62,9 @@ class Turns:
         # Who works now is left alone this turn, even if done a moment later: what is seen may be older.
         working = parts.workers.steps()
         self._note_outcomes(assignment, now)
-        parts.ledger.keep_only({want.id for want in assignment.servers})
+        assigned = {want.id for want in assignment.servers}
+        parts.ledger.keep_only(assigned)
+        self._consoles = {id: count for id, count in self._consoles.items() if id in assigned}
         for want in assignment.servers:
             self._supersede(want)
         observed = parts.sight.look(now, self._consoles)

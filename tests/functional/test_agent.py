@@ -13,6 +13,7 @@ import pytest
 from hypervisor_drivers.driver import DriverError, DriverRefused
 from kcloud_common.wire import DeviceState, Power, PowerState
 from kcloud_compute.agent import Replaced
+from kcloud_compute.identity import NoIdentity
 from kcloud_compute.statelock import StateInUse
 from tests.functional.agent_bench import (
     CLAIM,
@@ -335,6 +336,7 @@ def test_secrets_and_user_data_never_reach_the_log(bench: Bench, caplog: pytest.
     assert "c2VjcmV0" not in words
 
 
+@pytest.mark.slow
 def test_nothing_spins_while_nothing_happens(bench: Bench) -> None:
     bench.agent(report_interval=300.0)
     bench.plane.assign(want(gpu=False))
@@ -344,3 +346,60 @@ def test_nothing_spins_while_nothing_happens(bench: Bench) -> None:
     assert not threading.Event().wait(3.0)
     assert len(bench.driver.calls) - calls <= 2
     assert len(bench.plane.reports) - reports <= 1
+
+
+def test_a_device_that_does_not_come_back_is_quarantined_and_its_claim_stays(bench: Bench) -> None:
+    native = bench.host.driver_of(GPU[0])
+    assert native is not None
+    bench.agent()
+    bench.plane.assign(want())
+    bench.plane.wait_server(SERVER, runs)
+    bench.host.refuse(native, GPU[0], 5)
+    bench.plane.assign(absent(SERVER, gpu_claim()))
+    seen = bench.plane.wait_server(SERVER, lambda seen: seen.fault is not None or seen.busy)
+    assert not seen.gone
+    bench.plane.wait(
+        "the quarantine", lambda: bench.plane.reports[-1].devices[0].state is DeviceState.QUARANTINED
+    )
+    assert bench.plane.reports[-1].devices[0].claim_id == CLAIM
+    bench.host.relent()
+    bench.plane.wait_server(SERVER, is_gone)
+    bench.plane.wait(
+        "the device is free", lambda: bench.plane.reports[-1].devices[0].state is DeviceState.FREE
+    )
+    assert bench.leaks() == []
+
+
+def test_a_group_that_cannot_be_taken_whole_is_a_fault(bench: Bench) -> None:
+    bench.agent()
+    bench.plane.wait("the offer", lambda: bool(bench.plane.reports and bench.plane.reports[-1].devices))
+    bench.host.vanish(GPU[1])
+    bench.plane.assign(want())
+    seen = bench.plane.wait_server(SERVER, lambda seen: seen.fault is not None)
+    assert seen.fault is not None
+    assert seen.fault.code == "device_gone"
+    assert GPU[1] in seen.fault.details
+    assert GPU[1] not in seen.fault.message
+
+
+def test_a_token_that_is_refused_ends_the_agent_with_its_reason(bench: Bench) -> None:
+    bench.token.write_text("guessed")
+    agent = bench.agent()
+    assert agent.ended.wait(20)
+    assert isinstance(agent.error, NoIdentity)
+    assert not agent.wait_ready(0)
+
+
+def test_an_assignment_that_is_not_understood_shows_nothing_of_it(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.agent()
+    bench.plane.assign(want())
+    bench.plane.wait_server(SERVER, runs)
+    bench.plane.extra = b', "user_data": "c2VjcmV0"}'
+    bench.plane.assign(want(generation=2))
+    with caplog.at_level(logging.WARNING):
+        bench.plane.wait("the answer", lambda: bench.plane.extra == b"")
+        bench.plane.wait_server(SERVER, lambda seen: seen.generation == 2)
+    assert "not understood" in str([vars(record) for record in caplog.records])
+    assert "c2VjcmV0" not in str([vars(record) for record in caplog.records])

@@ -1,0 +1,120 @@
+"""One job per server at a time, ended early when it leads to the wrong place, and never taken down by one."""
+
+import threading
+from uuid import UUID
+
+from hypervisor_drivers.driver import DriverError
+from kcloud_common.wire import Power, ServerWant
+from kcloud_compute.actions import Action, Start, Stop, Undefine
+from kcloud_compute.images import Cancelled
+from kcloud_compute.workers import Job, Outcome, Workers
+from tests.unit.agent_world import absent, want
+
+DEADLINE = 10.0
+
+
+class Deeds:
+    """Does what it is told when the gate is open; remembers what it did."""
+
+    def __init__(self) -> None:
+        self.done: list[Action] = []
+        self.began, self.gate = threading.Event(), threading.Event()
+        self.gate.set()
+        self.error: BaseException | None = None
+        self._woken = threading.Semaphore(0)
+
+    def __call__(self, action: Action, cancelled: Cancelled) -> None:
+        self.began.set()
+        assert self.gate.wait(DEADLINE)
+        if self.error is not None:
+            raise self.error
+        self.done.append(action)
+
+    def wake(self) -> None:
+        self._woken.release()
+
+    def outcome(self, workers: Workers) -> Outcome:
+        """The next that ends."""
+        while True:
+            assert self._woken.acquire(timeout=DEADLINE)
+            if ended := workers.outcomes():
+                (outcome,) = ended
+                return outcome
+
+
+def job(wanted: ServerWant, *actions: Action) -> Job:
+    return Job(("server", wanted.id), actions or (Start(wanted.id), Undefine(wanted.id)), wanted)
+
+
+def test_a_jobs_actions_are_done_in_order() -> None:
+    deeds = Deeds()
+    workers = Workers(2, deeds, deeds.wake)
+    assert workers.submit(job(want()))
+    outcome = deeds.outcome(workers)
+    assert deeds.done == [Start(want().id), Undefine(want().id)]
+    assert (outcome.failure, outcome.interrupted, outcome.last_step) == (None, False, "undefine")
+    assert workers.steps() == {}
+    workers.close(DEADLINE)
+
+
+def test_a_server_has_one_job_at_a_time_and_others_go_on() -> None:
+    deeds = Deeds()
+    deeds.gate.clear()
+    workers = Workers(2, deeds, deeds.wake)
+    assert workers.submit(job(want(1)))
+    assert not workers.submit(job(want(1)))
+    assert workers.submit(job(want(2)))
+    assert {key[1] for key in workers.steps()} == {want(1).id, want(2).id}
+    deeds.gate.set()
+    workers.close(DEADLINE)
+
+
+def test_a_failure_ends_its_job_and_says_where() -> None:
+    deeds = Deeds()
+    deeds.error = DriverError("no")
+    workers = Workers(1, deeds, deeds.wake)
+    workers.submit(job(want()))
+    outcome = deeds.outcome(workers)
+    assert outcome.failure is not None
+    assert outcome.failure.fault.code == "hypervisor_failed"
+    assert outcome.last_step == "start"
+    assert deeds.done == []
+    deeds.error = None
+    assert workers.submit(job(want()))
+    assert deeds.outcome(workers).failure is None
+    workers.close(DEADLINE)
+
+
+def test_a_job_that_leads_elsewhere_ends_between_two_actions() -> None:
+    deeds = Deeds()
+    deeds.gate.clear()
+    workers = Workers(1, deeds, deeds.wake)
+    shutting = want(power=Power.OFF)
+    workers.submit(job(shutting, Stop(shutting.id, 60.0), Start(shutting.id)))
+    assert deeds.began.wait(DEADLINE)
+    assert workers.supersede(shutting.model_copy(update={"console_count": 4})) is None
+    assert workers.supersede(absent()) == shutting
+    assert workers.supersede(absent()) is None
+    deeds.gate.set()
+    assert deeds.outcome(workers).interrupted
+    assert deeds.done == [Stop(shutting.id, 60.0)]
+    workers.close(DEADLINE)
+
+
+def test_what_nobody_may_catch_ends_everything() -> None:
+    deeds = Deeds()
+    deeds.error = KeyboardInterrupt()
+    workers = Workers(1, deeds, deeds.wake)
+    workers.submit(job(want()))
+    assert deeds.began.wait(DEADLINE)
+    workers.close(DEADLINE)
+    assert isinstance(workers.killed, KeyboardInterrupt)
+    assert not workers.submit(job(want(2)))
+    assert workers.outcomes() == []
+
+
+def test_no_job_is_taken_on_after_the_end() -> None:
+    deeds = Deeds()
+    workers = Workers(1, deeds, deeds.wake)
+    workers.close(DEADLINE)
+    assert not workers.submit(Job(("claim", UUID(int=1)), (Start(UUID(int=1)),)))
