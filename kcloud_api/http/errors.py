@@ -97,7 +97,9 @@ def install(app: FastAPI, shape: Shape) -> None:
     def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
         status = HTTPStatus(error.status_code)
-        return answer(request, status, status.phrase.lower().replace(" ", "_"), str(error.detail))
+        response = answer(request, status, status.phrase.lower().replace(" ", "_"), str(error.detail))
+        response.headers.update(error.headers or {})
+        return response
 
     def database_busy(request: Request, error: Exception) -> Response:
         log.warning("database_unavailable", extra={"error": str(error)})
