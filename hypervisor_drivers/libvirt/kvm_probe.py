@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from hypervisor_drivers.libvirt.capabilities import HostXml
-from hypervisor_drivers.libvirt.kvm_trial import EXIT_CODE, PROGRAM
+from hypervisor_drivers.libvirt.kvm_trial import EXIT_CODE, FIRMWARE
 
 _DEADLINE_SECONDS = 20.0
-"""A working KVM needs a tenth of a second; the rest is for a host under load."""
+"""A working KVM needs a tenth of a second, one inside an emulated machine three; the rest is for load."""
 
 _KVM = Path("/dev/kvm")
 _LOG = logging.getLogger(__name__)
@@ -40,12 +40,12 @@ def trial_boot(
 ) -> str | None:
     """None when the trial guest came to its end, else what went wrong."""
     with tempfile.TemporaryDirectory(prefix="kcloud-trial-") as folder:
-        program, errors = Path(folder) / "trial", Path(folder) / "errors"
-        program.write_bytes(PROGRAM)
+        firmware, errors = Path(folder) / "firmware", Path(folder) / "errors"
+        firmware.write_bytes(FIRMWARE)
         with errors.open("wb") as stderr:
             try:
                 emulation = subprocess.Popen(  # noqa: S603 - libvirt's own emulator, our arguments
-                    _command(emulator, accelerator, cpu, program), stdin=subprocess.DEVNULL, stderr=stderr
+                    _command(emulator, accelerator, cpu, firmware), stdin=subprocess.DEVNULL, stderr=stderr
                 )
             except OSError as error:
                 return f"cannot run {emulator}: {error.strerror}"
@@ -55,12 +55,12 @@ def trial_boot(
         return None if code == EXIT_CODE else f"code {code}: {errors.read_text(errors='replace').strip()}"
 
 
-def _command(emulator: str, accelerator: str, cpu: str, program: Path) -> list[str]:
+def _command(emulator: str, accelerator: str, cpu: str, firmware: Path) -> list[str]:
     machine = ["-machine", "q35", "-accel", accelerator, "-cpu", cpu, "-m", "64"]
     quiet = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     return [
         *(emulator, *machine, *quiet),
-        *("-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", str(program)),
+        *("-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-bios", str(firmware)),
     ]
 
 

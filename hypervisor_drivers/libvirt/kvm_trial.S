@@ -2,9 +2,10 @@
 #
 # Long mode with paging, a jump to where kernels live (the top 2 GiB), the low half unmapped, a page fault
 # that is mended and returned from, user mode and back by sysret and syscall. A half-working /dev/kvm runs
-# firmware and real mode happily and hangs in one of these.
+# firmware and real mode happily and hangs in one of these. It takes the place of the firmware, which would
+# need longer than all of this.
 #
-#   as --64 -o trial.o kvm_trial.S && ld -Ttext=0x100000 --oformat=binary -o trial.bin trial.o
+#   as --64 -o trial.o kvm_trial.S && ld -Ttext=0xf0000 --oformat=binary -o trial.bin trial.o
 
 .set HIGH, 0xffffffff80000000
 .set PML4, 0x200000
@@ -20,13 +21,21 @@
 .set SUCCESS, 0x15              # qemu ends with (SUCCESS << 1) | 1
 
 .text
-.code32
+.code16
 .globl _start
-header:                         # Multiboot 1, with addresses: a flat binary needs no ELF header
-    .long 0x1badb002, 0x00010000, -(0x1badb002 + 0x00010000)
-    .long header, 0x100000, 0, 0, _start
+_start:                         # f000:0000, from the reset vector
+    cli
+    lgdtl %cs:(gdt_low - _start)
+    movl %cr0, %eax
+    orl $1, %eax
+    movl %eax, %cr0
+    ljmpl $0x28, $protected
 
-_start:
+.code32
+protected:
+    movl $0x10, %eax
+    movl %eax, %ds
+    movl %eax, %es
     cld
     movl $PML4, %edi            # five tables and the IDT, all zero
     xorl %eax, %eax
@@ -137,6 +146,7 @@ gdt:
     .quad 0x00cf93000000ffff                # 0x10 kernel data
     .quad 0x00cff3000000ffff                # 0x18 user data
     .quad 0x00affb000000ffff                # 0x20 user code, 64 bit
+    .quad 0x00cf9b000000ffff                # 0x28 kernel code, 32 bit
 gdt_low:
     .word gdt_low - gdt - 1
     .long gdt

@@ -247,7 +247,7 @@ def test_the_trial_guest_is_its_source_assembled(tmp_path: Path) -> None:
     source = Path(kvm_trial.__file__).with_suffix(".S")
     module, program = tmp_path / "trial.o", tmp_path / "trial.bin"
     subprocess.run(["as", "--64", "-o", module, source], check=True)
-    subprocess.run(["ld", "-Ttext=0x100000", "--oformat=binary", "-o", program, module], check=True)
+    subprocess.run(["ld", "-Ttext=0xf0000", "--oformat=binary", "-o", program, module], check=True)
 
     assert program.read_bytes() == kvm_trial.PROGRAM
 
