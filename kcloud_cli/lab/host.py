@@ -1,6 +1,6 @@
 """The running lab host: start, find, wait for, reboot and end it.
 
-There is one per cache; its state is files in `run/lab`.
+It is one per name (tests have theirs); its state is files in the cache's `run/NAME`.
 """
 
 import json
@@ -20,6 +20,7 @@ from kcloud_cli.lab.machine import NAMESPACE_BYTES, NAMESPACE_TEXT, MachineFiles
 from kcloud_cli.lab.process import LabError, phase, require, run
 
 SUITE = "trixie"
+DEFAULT = "lab"
 TOOLS = {
     **{"apt-get": "apt", "dpkg": "dpkg", "mmdebstrap": "mmdebstrap", "depmod": "kmod", "mke2fs": "e2fsprogs"},
     **{"qemu-img": "qemu-utils", "ssh": "openssh-client", "ssh-keygen": "openssh-client"},
@@ -54,10 +55,10 @@ class LabHost:
         return ["ssh", "-i", str(self.key), "-p", str(self.ssh_port), *options, "root@127.0.0.1", *words]
 
 
-def image(cache: Path | None = None) -> Path:
+def image() -> Path:
     """The lab host's image in the cache, built (and booted once, to warm its caches) when it is not there."""
     require(TOOLS)
-    cache = cache or cache_root()
+    cache = cache_root()
     chosen = host_image.packages(open_suite(cache, SUITE))
     wanted = [f"{name}={version}" for name, version in chosen.versions.items()]
     installed = cache / "lab" / f"root-{digest([*wanted, *rootfs.LEFT_OUT])}"
@@ -76,21 +77,21 @@ def image(cache: Path | None = None) -> Path:
     return target
 
 
-def up(cache: Path | None = None) -> LabHost:
-    """The lab host, started when none runs, and ready: SSH, libvirt and all devices are there."""
-    cache = cache or cache_root()
-    with locked(cache / "run" / ".lab.lock"):
-        found = running(cache)
+def up(name: str = DEFAULT) -> LabHost:
+    """The lab host of this name, started when it does not run, and ready: SSH, libvirt, all devices."""
+    cache = cache_root()
+    with locked(cache / "run" / f".{name}.lock"):
+        found = running(name)
         if found is None:
-            built = image(cache)
+            built = image()
             with phase("lab host: booted"):
-                return _start(MachineFiles(built, cache / "run" / "lab"))
+                return _start(MachineFiles(built, cache / "run" / name))
         return found
 
 
-def running(cache: Path | None = None) -> LabHost | None:
+def running(name: str = DEFAULT) -> LabHost | None:
     """The lab host that runs now, ready or not."""
-    folder = (cache or cache_root()) / "run" / "lab"
+    folder = cache_root() / "run" / name
     try:
         state = json.loads((folder / "state.json").read_text())
     except (OSError, ValueError):
@@ -101,21 +102,21 @@ def running(cache: Path | None = None) -> LabHost | None:
     return LabHost(files, int(state["ssh_port"]))
 
 
-def running_or_refuse() -> LabHost:
-    found = running()
+def running_or_refuse(name: str = DEFAULT) -> LabHost:
+    found = running(name)
     if found is None:
         raise LabError("no lab host runs: kcloud lab up")
     return found
 
 
-def down(cache: Path | None = None) -> bool:
-    """End the lab host and forget its disk; False when none ran."""
-    cache = cache or cache_root()
-    with locked(cache / "run" / ".lab.lock"):
-        found = running(cache)
+def down(name: str = DEFAULT) -> bool:
+    """End the lab host and forget its disk; False when it did not run."""
+    runs = cache_root() / "run"
+    with locked(runs / f".{name}.lock"):
+        found = running(name)
         if found is not None:
             _end(found.files)
-        remove_tree(cache / "run" / "lab")
+        remove_tree(runs / name)
         return found is not None
 
 

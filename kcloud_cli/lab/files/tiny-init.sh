@@ -18,7 +18,7 @@ read_config_drive() {
     [ -n "$name" ] && hostname "$name"
     tr '{},' '\n\n\n' < $meta | sed -n 's/.*"\(\(ssh\|ecdsa\|sk\)-[^"]*\)".*/\1/p' | sed 's/\\n//g' \
         | sort -u >> /root/.ssh/authorized_keys
-    [ -f /mnt/openstack/latest/user_data ] && cp /mnt/openstack/latest/user_data /run/user_data
+    if [ -f /mnt/openstack/latest/user_data ]; then cp /mnt/openstack/latest/user_data /run/user_data; fi
 }
 for block in /dev/sr0 /dev/vd? /dev/sd?; do
     [ -b "$block" ] && mount -t iso9660 -o ro "$block" /mnt 2>/dev/null || continue
