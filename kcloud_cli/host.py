@@ -12,6 +12,7 @@ from kcloud_cli.enrolment.remote import Login, Remote, parse_login
 from kcloud_cli.lab.host import running_or_refuse
 from kcloud_cli.lab.machine import API_FROM_HOST
 from kcloud_cli.operator_api import HostView, OperatorApi, open_cloud
+from kcloud_cli.tables import columns
 from kcloud_common.errors import BadRequest, KcloudError
 
 
@@ -62,9 +63,7 @@ def _list(options: argparse.Namespace) -> None:
     for host in open_cloud(options.os_cloud).hosts():
         size = str(host.report.get("vcpus", "")), str(host.report.get("memory_mib", ""))
         rows.append((host.name, host.state, "yes" if host.ready else "no", *size, host.last_seen))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(columns(rows))
 
 
 def _show(options: argparse.Namespace) -> None:

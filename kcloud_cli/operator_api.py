@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import httpx
@@ -103,6 +104,15 @@ class OperatorApi:
                 return _host(self._get(f"/v1/hosts/{host.id}"))
         names = ", ".join(host.name for host in known) or "none"
         raise NotFound(f"no host {name!r}; there are: {names}")
+
+    def devices(self, host: str | None = None, state: str | None = None) -> tuple[Mapping[str, Any], ...]:
+        """The devices of all hosts, or of one (by name or id), or in one state."""
+        narrowed = {name: value for name, value in (("host", host), ("state", state)) if value}
+        return tuple(self._get(f"/v1/devices?{urlencode(narrowed)}")["devices"])
+
+    def device(self, id: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._get(f"/v1/devices/{quote(id, safe='')}")["device"]
+        return found
 
     def enrolment_token(self, host: str) -> str:
         """A one-time token with which a machine becomes the host of this name."""
