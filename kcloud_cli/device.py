@@ -38,7 +38,7 @@ def _reported(action: Callable[[argparse.Namespace], None], options: argparse.Na
 
 
 def _list(options: argparse.Namespace) -> None:
-    rows = [("ID", "HOST", "DEVICE", "VENDOR:PRODUCT", "CLASS", "STATE", "SERVER")]
+    rows: list[tuple[str, ...]] = [("ID", "HOST", "DEVICE", "VENDOR:PRODUCT", "CLASS", "STATE", "SERVER")]
     rows += [_row(device) for device in open_cloud(options.os_cloud).devices(options.host, options.state)]
     print(columns(rows))
 
