@@ -30,7 +30,7 @@ def is_ready(claim: ClaimWant, observed: Observed) -> bool:
 
 
 def has_other_devices(domain: DomainSeen, want: ServerWant) -> bool:
-    return domain.hostdevs != tuple(address for claim in want.claims for address in claim.addresses)
+    return set(domain.hostdevs) != {address for claim in want.claims for address in claim.addresses}
 
 
 class Holders:
