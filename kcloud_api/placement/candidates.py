@@ -7,6 +7,7 @@ comes whole from one provider that has all its traits. Forbidden traits hold for
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from uuid import UUID
 
 from kcloud_api.placement.capacity import Stock, misfit
@@ -103,6 +104,7 @@ class _Slot:
         return (self.suffix == UNSUFFIXED, self.amounts, sorted(self.required), sorted(self.forbidden))
 
 
+@lru_cache(maxsize=16)
 def slots(request: ResourceRequest) -> tuple[_Slot, ...]:
     """Unsuffixed classes first, then suffixed groups, those with the same need beside each other."""
     found: list[_Slot] = []
@@ -122,13 +124,18 @@ def admits(tree: Tree, request: ResourceRequest) -> bool:
     return request.root_required <= traits and not request.root_forbidden & traits
 
 
+def _has_enough(tree: Tree, request: ResourceRequest) -> bool:
+    """Cheap, and true of most hosts that serve; the search is not."""
+    return all(tree.free(name) >= amount for name, amount in request.totals().items())
+
+
 def ways(tree: Tree, request: ResourceRequest, *, distinct: bool = True) -> Iterator[Candidate]:
     """Every way to serve the request from this tree, lazily and in a stable order.
 
     With `distinct`, ways that differ only in which of several like providers serves what are given once:
     eight equal devices make one candidate, not eight, and a tree that cannot serve is found out soon.
     """
-    if not admits(tree, request):
+    if not admits(tree, request) or not _has_enough(tree, request):
         return
     wanted = slots(request)
     if not distinct and next(_search(tree, wanted, request, [], distinct=True), None) is None:

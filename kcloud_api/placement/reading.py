@@ -1,92 +1,50 @@
-"""Reads provider trees for the candidate search: which hosts to look at, in which order, what they have."""
+"""Reads provider trees as they stand, as plain values: a search may look at thousands."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect
-from sqlmodel import Session, col, func, select
+from sqlalchemy import Executable, exists, or_, select
+from sqlmodel import Session, col
 
-from kcloud_api.placement.candidates import ORDERS, Provider, Tree
+from kcloud_api.placement.candidates import Provider, Tree
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.request import ResourceRequest
 from kcloud_api.placement.tables import InventoryRow, ProviderRow, ProviderTraitRow
-
-BATCH = 200
-"""Hosts whose trees are read at once."""
-ENOUGH_TO_COMPARE = 1000
-"""A class that this many hosts can serve is not rare; counting stops there."""
-EVERYWHERE = frozenset({"VCPU", "PCPU", "MEMORY_MB", "DISK_GB"})
-"""Classes that every host has: among equally many hosts they count as the less rare."""
-
-
-def fitting_roots(session: Session, request: ResourceRequest, order: str) -> Iterator[Sequence[UUID]]:
-    """Roots that may serve the request, in batches, in the order that the policy wants.
-
-    The rarest class narrows: its range of the index is read, and hosts without a required trait, or with a
-    trait that shuts them, are left out.
-    """
-    rarest = _rarest_class(session, request)
-    if rarest is None:
-        return
-    resource_class, amount = rarest
-    free = func.sum(InventoryRow.free)
-    statement = (
-        select(InventoryRow.root_id)
-        .where(InventoryRow.resource_class == resource_class, InventoryRow.free >= amount)
-        .group_by(col(InventoryRow.root_id))
-        .order_by(ORDERS[order] * free, col(InventoryRow.root_id))
-    )
-    for trait in _required_anywhere(request):
-        with_trait = (
-            select(ProviderRow.root_id)
-            .join(ProviderTraitRow, col(ProviderTraitRow.provider_id) == ProviderRow.id)
-            .where(ProviderTraitRow.trait == trait)
-        )
-        statement = statement.where(col(InventoryRow.root_id).in_(with_trait))
-    if request.root_forbidden:
-        shut = select(ProviderTraitRow.provider_id).where(
-            col(ProviderTraitRow.trait).in_(sorted(request.root_forbidden))
-        )
-        statement = statement.where(col(InventoryRow.root_id).not_in(shut))
-    if request.in_tree is not None:
-        statement = statement.where(InventoryRow.root_id == _root_of(request.in_tree))
-    yield from _batches(session.exec(statement).all())
-
-
-def all_roots(session: Session, request: ResourceRequest) -> Iterator[Sequence[UUID]]:
-    """Every root, by name: what an explanation covers."""
-    statement = select(ProviderRow.id).where(col(ProviderRow.parent_id).is_(None))
-    if request.in_tree is not None:
-        statement = statement.where(ProviderRow.id == _root_of(request.in_tree))
-    yield from _batches(session.exec(statement.order_by(ProviderRow.name)).all())
 
 
 def trees(
     session: Session, root_ids: Sequence[UUID], request: ResourceRequest | None = None
 ) -> tuple[Tree, ...]:
-    """The trees of these roots, in the order given; with `request`, only the classes and traits it names."""
-    stocked = stocks(session, root_ids, request.totals().keys() if request else None)
-    traits = _traits(session, root_ids, _traits_named(request) if request else None)
-    rows = session.exec(
-        select(ProviderRow)
+    """The trees of these roots, in the order given. With `request`, only what it speaks of: the classes and
+    traits that it names, and besides the roots only providers that have one of the classes."""
+    classes = sorted(request.totals()) if request else None
+    stocked = stocks(session, root_ids, classes)
+    named = _traits_named(request) if request else None
+    traits = _traits(session, {*root_ids, *stocked} if request else _members(session, root_ids), named)
+    statement = (
+        select(
+            col(ProviderRow.root_id), col(ProviderRow.id), col(ProviderRow.name),
+            col(ProviderRow.generation), col(ProviderRow.parent_id),
+        )
         .where(col(ProviderRow.root_id).in_(root_ids))
         .order_by(col(ProviderRow.root_id), col(ProviderRow.parent_id).is_not(None), col(ProviderRow.name))
-        # A row may be in the session from before a claim; what is read now counts.
-        .execution_options(populate_existing=True)
-    )
+    )  # fmt: skip
+    if classes is not None:
+        has_one = exists().where(
+            col(InventoryRow.provider_id) == ProviderRow.id, col(InventoryRow.resource_class).in_(classes)
+        )
+        statement = statement.where(or_(col(ProviderRow.parent_id).is_(None), has_one))
     found = {
         root_id: Tree(
             tuple(
-                Provider(
-                    row.id, row.name, row.generation, stocked.get(row.id, {}),
-                    frozenset(traits.get(row.id, ())), row.parent_id,
-                )
-                for row in group
+                Provider(id_, name, generation, stocked.get(id_, {}), traits.get(id_, frozenset()), parent_id)
+                for _, id_, name, generation, parent_id in group
             )
         )
-        for root_id, group in groupby(rows, key=lambda row: row.root_id)
-    }  # fmt: skip
+        for root_id, group in groupby(_rows(session, statement), key=lambda row: row[0])
+    }
     return tuple(found[root_id] for root_id in root_ids if root_id in found)
 
 
@@ -94,12 +52,18 @@ def stocks(
     session: Session, root_ids: Sequence[UUID], classes: Collection[str] | None = None
 ) -> dict[UUID, dict[str, Stock]]:
     """What each provider of these trees has, of `classes` or of all."""
-    statement = select(InventoryRow).where(col(InventoryRow.root_id).in_(root_ids))
+    statement = select(
+        col(InventoryRow.provider_id), col(InventoryRow.resource_class),
+        col(InventoryRow.total), col(InventoryRow.reserved), col(InventoryRow.min_unit),
+        col(InventoryRow.max_unit), col(InventoryRow.step_size), col(InventoryRow.allocation_ratio),
+        col(InventoryRow.used),
+    ).where(col(InventoryRow.root_id).in_(root_ids))  # fmt: skip
     if classes is not None:
         statement = statement.where(col(InventoryRow.resource_class).in_(sorted(classes)))
     found: dict[UUID, dict[str, Stock]] = {}
-    for row in session.exec(statement.execution_options(populate_existing=True)):
-        found.setdefault(row.provider_id, {})[row.resource_class] = stock_of(row)
+    for provider_id, name, *amounts in _rows(session, statement):
+        # The columns are in the order of Stock's fields.
+        found.setdefault(provider_id, {})[name] = Stock(*amounts)
     return found
 
 
@@ -111,48 +75,25 @@ def stock_of(row: InventoryRow) -> Stock:
 
 
 def _traits(
-    session: Session, root_ids: Sequence[UUID], names: Collection[str] | None
-) -> dict[UUID, set[str]]:
+    session: Session, provider_ids: Collection[UUID], names: Collection[str] | None
+) -> dict[UUID, frozenset[str]]:
     if names is not None and not names:
         return {}
-    statement = (
-        select(ProviderTraitRow.provider_id, ProviderTraitRow.trait)
-        .join(ProviderRow, col(ProviderRow.id) == ProviderTraitRow.provider_id)
-        .where(col(ProviderRow.root_id).in_(root_ids))
+    # By ids and not by a join: SQLite would walk all providers that have the trait.
+    statement = select(col(ProviderTraitRow.provider_id), col(ProviderTraitRow.trait)).where(
+        col(ProviderTraitRow.provider_id).in_(list(provider_ids))
     )
     if names is not None:
         statement = statement.where(col(ProviderTraitRow.trait).in_(sorted(names)))
     found: dict[UUID, set[str]] = {}
-    for provider_id, trait in session.exec(statement):
+    for provider_id, trait in _rows(session, statement):
         found.setdefault(provider_id, set()).add(trait)
-    return found
+    return {provider_id: frozenset(traits) for provider_id, traits in found.items()}
 
 
-def _rarest_class(session: Session, request: ResourceRequest) -> tuple[str, int] | None:
-    """The class that fewest hosts can serve, with the most that one provider must give of it."""
-    most: dict[str, int] = {}
-    for amounts in request.groups.values():
-        for name, amount in amounts.items():
-            most[name] = max(amount, most.get(name, 0))
-    counted: list[tuple[int, bool, str]] = []
-    for name, amount in most.items():
-        fitting = (
-            select(InventoryRow.root_id)
-            .where(InventoryRow.resource_class == name, InventoryRow.free >= amount)
-            .distinct()
-            .limit(ENOUGH_TO_COMPARE)
-            .subquery()
-        )
-        count = session.exec(select(func.count()).select_from(fitting)).one()
-        counted.append((count, name in EVERYWHERE, name))
-    if not counted:
-        return None
-    count, _, rarest = min(counted)
-    return (rarest, most[rarest]) if count else None
-
-
-def _required_anywhere(request: ResourceRequest) -> list[str]:
-    return sorted(request.root_required.union(*request.required.values()))
+def _members(session: Session, root_ids: Sequence[UUID]) -> set[UUID]:
+    statement = select(col(ProviderRow.id)).where(col(ProviderRow.root_id).in_(root_ids))
+    return {row[0] for row in _rows(session, statement)}
 
 
 def _traits_named(request: ResourceRequest) -> frozenset[str]:
@@ -160,10 +101,7 @@ def _traits_named(request: ResourceRequest) -> frozenset[str]:
     return root.union(*request.required.values(), *request.forbidden.values())
 
 
-def _root_of(provider_id: UUID) -> ScalarSelect[UUID]:
-    return select(ProviderRow.root_id).where(ProviderRow.id == provider_id).scalar_subquery()
-
-
-def _batches(root_ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
-    for start in range(0, len(root_ids), BATCH):
-        yield root_ids[start : start + BATCH]
+def _rows(session: Session, statement: Executable) -> Iterable[Any]:
+    """Past the session's objects: they cost more to make than to read, and may be older than a claim."""
+    session.flush()
+    return session.connection().execute(statement)

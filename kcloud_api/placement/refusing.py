@@ -40,11 +40,10 @@ def _root_refusal(tree: Tree, request: ResourceRequest) -> Refusal | None:
 def _class_refusal(tree: Tree, request: ResourceRequest) -> Refusal | None:
     """A class of which no provider has enough, whatever its traits. The scarcest class speaks first."""
     found: list[Refusal] = []
-    for slot in slots(request):
-        for name, amount in slot.amounts:
-            code = _shortage(tree.providers, name, amount)
-            if code is not None:
-                found.append(_shortage_refusal(tree, code, name, amount))
+    for name, amount in sorted({pair for slot in slots(request) for pair in slot.amounts}):
+        code = _shortage(tree.providers, name, amount)
+        if code is not None:
+            found.append(_shortage_refusal(tree, code, name, amount))
     return min(found, key=_scarcity, default=None)
 
 

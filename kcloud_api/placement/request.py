@@ -16,12 +16,13 @@ HOST_DOWN = "CUSTOM_KCLOUD_HOST_DOWN"
 """Trait of a root provider: the control plane has not heard of the host for too long."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ResourceRequest:
     """Groups by suffix (`""`: the unsuffixed one). `required` and `forbidden` traits are by suffix too.
 
     `group_policy` is `none` or `isolate` (each suffixed group from a provider of its own). Traits in
-    `root_required` and `root_forbidden` are asked of the host's root provider.
+    `root_required` and `root_forbidden` are asked of the host's root provider. A request is equal only to
+    itself, so that what is worked out of it once can be kept for all hosts.
     """
 
     groups: Mapping[str, Amounts]

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from kcloud_api.placement import generations, reading, syncing
+from kcloud_api.placement import generations, narrowing, reading, syncing
 from kcloud_api.placement.candidates import Candidate, CandidateResult, Refusal, Tree, ways
 from kcloud_api.placement.capacity import misfit
 from kcloud_api.placement.inventory import HostInventory
@@ -29,6 +29,8 @@ from kcloud_common.errors import AlreadyExists, OutOfCapacity
 
 INSTANCE = "INSTANCE"
 """Consumer type of a server (upstream's word)."""
+STATUS_TRAITS = {"host_down": {HOST_DOWN, HOST_NOT_READY}, "host_not_ready": {HOST_NOT_READY}}
+"""What shuts a root provider, by the reason that a refusal gives. Other clients know HOST_NOT_READY."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +49,28 @@ def sync_host(session: Session, host: HostInventory) -> None:
     syncing.sync_host(session, host)
 
 
-def set_host_available(session: Session, host_id: UUID, available: bool) -> None:
-    """Record whether the control plane hears from the host; unavailable ones get no new servers.
+def set_host_available(
+    session: Session, host_id: UUID, available: bool, *, reason: str = "host_down"
+) -> None:
+    """Record whether the control plane lets the host have new servers; `reason` (`host_down` or
+    `host_not_ready`) is what refusals will say.
 
     Independent of what the host itself reports: `sync_host` with the trait COMPUTE_STATUS_DISABLED says "not
     ready" and holds until the next sync_host. Idempotent; a host that was never synced is ignored.
     """
-    status = {HOST_DOWN, HOST_NOT_READY}
-    mine = select(ProviderTraitRow.trait).where(
-        ProviderTraitRow.provider_id == host_id, ProviderTraitRow.origin == Origin.STATUS
+    wanted = set() if available else STATUS_TRAITS[reason]
+    mine = (
+        col(ProviderTraitRow.provider_id) == host_id,
+        col(ProviderTraitRow.origin) == Origin.STATUS,
     )
-    if bool(session.exec(mine).first()) is not available:
+    if set(session.exec(select(ProviderTraitRow.trait).where(*mine))) == wanted:
         return
     generations.lock(session, [host_id])
     if not generations.bump(session, [host_id]):
         return
-    if available:
-        session.exec(
-            delete(ProviderTraitRow).where(
-                col(ProviderTraitRow.provider_id) == host_id, col(ProviderTraitRow.origin) == Origin.STATUS
-            )
-        )
-        return
+    session.exec(delete(ProviderTraitRow).where(*mine))
     session.add_all(
-        ProviderTraitRow(provider_id=host_id, trait=trait, origin=Origin.STATUS) for trait in sorted(status)
+        ProviderTraitRow(provider_id=host_id, trait=trait, origin=Origin.STATUS) for trait in sorted(wanted)
     )
     session.flush()
 
@@ -91,9 +91,9 @@ def candidates(
         found.append(way)
         if len(found) == limit:
             break
-    if found:
-        return CandidateResult(tuple(found), tuple(refusals))
-    return CandidateResult((), tuple(_explain(session, request)))
+    if not found:
+        refusals += _explain(session, request, {refusal.host_id for refusal in refusals})
+    return CandidateResult(tuple(found), tuple(refusals))
 
 
 def all_ways(session: Session, request: ResourceRequest, *, limit: int) -> tuple[Candidate, ...]:
@@ -180,13 +180,15 @@ def allocations(
 
 
 def _fitting_trees(session: Session, request: ResourceRequest, order: str) -> Iterator[Tree]:
-    for root_ids in reading.fitting_roots(session, request, order):
+    for root_ids in narrowing.fitting_roots(session, request, order):
         yield from reading.trees(session, root_ids, request)
 
 
-def _explain(session: Session, request: ResourceRequest) -> Iterator[Refusal]:
-    for root_ids in reading.all_roots(session, request):
-        for tree in reading.trees(session, root_ids, request):
+def _explain(session: Session, request: ResourceRequest, known: set[UUID]) -> Iterator[Refusal]:
+    """Why each host cannot, but for those of which it is known."""
+    for root_ids in narrowing.all_roots(session, request):
+        others = [root_id for root_id in root_ids if root_id not in known]
+        for tree in reading.trees(session, others, request):
             yield refuse(tree, request)
 
 

@@ -21,7 +21,7 @@ from kcloud_api.placement.inventory import HostInventory, Inventory
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, ResourceRequest
 from kcloud_common.errors import AlreadyExists, Conflict, OutOfCapacity, StaleGeneration
 from kcloud_common.wire import DeviceReport, DeviceState
-from tests.functional.postgres_server import postgres
+from tests.postgres import fresh_database, postgres_server
 
 HOST = UUID(int=1)
 SHUT = frozenset({HOST_DOWN, HOST_NOT_READY})
@@ -30,22 +30,21 @@ ONE_GPU = ResourceRequest({"": {"VCPU": 1, "PGPU": 1}}, root_forbidden=SHUT)
 
 @pytest.fixture(scope="module")
 def postgres_url() -> Iterator[str]:
-    with postgres() as url:
+    with postgres_server() as url:
         yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     if request.param == "postgres":
-        yield from opened(request.getfixturevalue("postgres_url"))
+        with fresh_database(request.getfixturevalue("postgres_url")) as url:
+            yield from opened(url)
     else:
         yield from opened(f"sqlite:///{tmp_path}/kcloud.db")
 
 
 def opened(url: str) -> Iterator[Database]:
-    """With empty tables; a server is shared by all tests of this module."""
     database = Database(url)
-    SQLModel.metadata.drop_all(database.engine)
     SQLModel.metadata.create_all(database.engine)
     yield database
     database.close()
@@ -267,6 +266,9 @@ def test_a_host_that_is_down_or_not_ready_is_no_candidate_and_says_so(any_databa
         assert [refusal.code for refusal in result.refusals] == ["host_down"]
         report(session, HOST, [device(1)])
         assert not placement.candidates(session, ONE_GPU, limit=1).candidates
+        placement.set_host_available(session, HOST, False, reason="host_not_ready")
+        result = placement.candidates(session, ONE_GPU, limit=1)
+        assert [refusal.code for refusal in result.refusals] == ["host_not_ready"]
         placement.set_host_available(session, HOST, True)
         assert placement.candidates(session, ONE_GPU, limit=1).candidates
 
