@@ -18,6 +18,8 @@ class Passwords:
 
     admin: str = field(default_factory=new_password, repr=False)
     demo: str = field(default_factory=new_password, repr=False)
+    are_known: bool = False
+    """Read from an earlier start's file: users who exist keep the passwords that they have."""
 
 
 def bootstrap(
@@ -29,6 +31,7 @@ def bootstrap(
         admin_password=passwords.admin,
         demo_password=passwords.demo,
         password_rounds=password_rounds,
+        keep_passwords=passwords.are_known,
     )
     with database.transaction() as session:
         return bootstrap_identity(session, spec)

@@ -24,7 +24,6 @@ from kcloud_api.http.live import LiveServer, listen, local_url
 from kcloud_api.manage import Passwords, bootstrap
 from kcloud_api.workers import Workers
 from kcloud_cli import credentials
-from kcloud_cli.local_hosts import LocalHosts, plan
 from kcloud_common import log
 from kcloud_common.config import Conf, load
 from kcloud_common.errors import KcloudError, PermanentError
@@ -99,6 +98,9 @@ def _up(options: argparse.Namespace, stop: Stop) -> int:
         server.start()
         credentials.write(options.data_dir / CLOUDS, url, {"admin": passwords.admin, "demo": passwords.demo})
         running.enter_context(start_loops(database, bus, conf))
+        # Loaded only now: requests are answered meanwhile.
+        from kcloud_cli.local_hosts import LocalHosts, plan
+
         hosts = LocalHosts(url, agents)
         running.callback(hosts.close)
         plans = plan(options.hosts, hypervisor=options.hypervisor, folder=options.data_dir)
@@ -129,7 +131,7 @@ def settings_of(options: argparse.Namespace) -> tuple[list[str], list[str]]:
 
 def _known_passwords(folder: Path) -> Passwords:
     known = credentials.passwords(folder / CLOUDS)
-    return Passwords(**known) if known else Passwords()
+    return Passwords(known["admin"], known["demo"], are_known=True) if known else Passwords()
 
 
 def _server(conf: Conf, listener: socket, database: Database, bus: Bus) -> LiveServer | Workers:

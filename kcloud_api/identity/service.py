@@ -49,6 +49,9 @@ class BootstrapSpec:
     demo_password: str | None = field(default=None, repr=False)
     region: str = "RegionOne"
     password_rounds: int = 12
+    keep_passwords: bool = False
+    """Leave the password of a user who exists as it is, unread: an operator may have changed it, and each
+    comparison costs a bcrypt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,13 @@ def bootstrap(session: Session, spec: BootstrapSpec) -> Bootstrapped:
     ensure_domain(session, DEFAULT_DOMAIN, "Default")
     role_ids = _ensure_roles(session)
     admin_project = _ensure_project(session, "admin")
-    admin = _ensure_user(session, "admin", spec.admin_password, spec.password_rounds)
+    admin = _ensure_user(session, "admin", spec.admin_password, spec)
     for scope in (Scope("project", admin_project), Scope("system", SYSTEM), Scope("domain", DEFAULT_DOMAIN)):
         grant(session, admin, scope, role_ids["admin"])
     demo_project = None
     if spec.demo_password is not None:
         demo_project = _ensure_project(session, "demo")
-        demo = _ensure_user(session, "demo", spec.demo_password, spec.password_rounds)
+        demo = _ensure_user(session, "demo", spec.demo_password, spec)
         grant(session, demo, Scope("project", demo_project), role_ids["member"])
     ensure_region(session, spec.region)
     for type_, name, path in SERVICES:
@@ -109,10 +112,11 @@ def _ensure_project(session: Session, name: str) -> str:
     return found[0].id if found else create_project(session, NewProject(name, DEFAULT_DOMAIN)).id
 
 
-def _ensure_user(session: Session, name: str, password: str, rounds: int) -> str:
+def _ensure_user(session: Session, name: str, password: str, spec: BootstrapSpec) -> str:
+    rounds = spec.password_rounds
     found = users(session, {"name": name, "domain_id": DEFAULT_DOMAIN})
     if not found:
         return create_user(session, NewUser(name, DEFAULT_DOMAIN, password), rounds=rounds).id
-    if not password_matches(password, found[0].password_hash, rounds):
+    if not spec.keep_passwords and not password_matches(password, found[0].password_hash, rounds):
         update_user(session, found[0].id, {"password": password}, rounds=rounds)
     return found[0].id

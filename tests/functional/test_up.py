@@ -117,6 +117,20 @@ def test_after_a_kill_the_next_start_works_too(cloud: Process, data: Path) -> No
         )
 
 
+def test_a_password_that_an_operator_has_changed_stays_changed(cloud: Process, data: Path) -> None:
+    url = cloud.start().removeprefix("ready ")
+    with client(url, data) as admin:
+        user = admin.get("/identity/v3/users?name=demo").json()["users"][0]["id"]
+        answer = admin.patch(f"/identity/v3/users/{user}", json={"user": {"password": "chosen-by-hand"}})
+        assert answer.status_code == 200
+    cloud.stop()
+    cloud.start()
+    auth = credentials(data, "kcloud-demo")["auth"]
+    user_body = {"name": "demo", "password": "chosen-by-hand", "domain": {"id": "default"}}
+    body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user_body}}}}
+    assert httpx.post(f"{auth['auth_url']}/auth/tokens", json=body).status_code == 201
+
+
 def test_a_second_cloud_on_the_same_folder_is_refused(cloud: Process, data: Path, tmp_path: Path) -> None:
     cloud.start()
     second = Process(
