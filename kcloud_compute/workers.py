@@ -7,6 +7,7 @@ left half done is finished by the next agent.
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -109,8 +110,9 @@ class Workers:
                 running.cancelled.set()
             for _ in self._threads:
                 self._queue.put(None)
+        until = time.monotonic() + patience
         for thread in self._threads:
-            thread.join(patience)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _work(self) -> None:
         while (running := self._queue.get()) is not None:
