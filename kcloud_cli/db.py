@@ -1,8 +1,9 @@
 """`kcloud db`: upgrade a database's schema, or say where it stands."""
 
 import argparse
-import os
 import sys
+from collections.abc import Callable
+from functools import partial
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -15,32 +16,39 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action = verbs.add_parser(verb, help=text)
         action.add_argument("--config-file", action="append", default=[])
         action.add_argument("--database", metavar="URL", help="default: database.url of the configuration")
-        action.set_defaults(run=run)
+        action.set_defaults(run=partial(_reported, run))
 
 
 def _url(options: argparse.Namespace) -> str:
     from kcloud_api.conf.groups import load_control_plane
 
-    given = options.database or os.environ.get("KCLOUD_DATABASE")
-    overrides = [f"database.url={given}"] if given else []
+    overrides = [f"database.url={options.database}"] if options.database else []
     return str(load_control_plane(options.config_file, overrides).database.url)
 
 
-def _upgrade(options: argparse.Namespace) -> int:
+def _upgrade(url: str) -> int:
     from kcloud_api.db import migration
 
-    url = _url(options)
     migration.upgrade(url)
     print(f"the schema is at {migration.revision(url)}")
     return 0
 
 
-def _status(options: argparse.Namespace) -> int:
+def _status(url: str) -> int:
     from kcloud_api.db import migration
 
-    url = _url(options)
     current = migration.is_current(url)
     print(f"revision {migration.revision(url) or 'none'}: {'current' if current else 'not this release'}")
     if not current:
         sys.stderr.write("kcloud db: run `kcloud db upgrade`\n")
     return 0 if current else 1
+
+
+def _reported(verb: Callable[[str], int], options: argparse.Namespace) -> int:
+    from kcloud_common.errors import KcloudError
+
+    try:
+        return verb(_url(options))
+    except KcloudError as error:
+        sys.stderr.write(f"kcloud db: {error.message}\n")
+        return 2

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from hypervisor_drivers import fake
+from hypervisor_drivers.driver import Driver, DriverError
 from kcloud_common.config import load
 from kcloud_common.errors import PermanentError
 from kcloud_common.stopping import Stop
@@ -104,12 +105,7 @@ class LocalHosts:
             driver = fake.open_driver(f"fake://{host.folder.absolute()}/domains")
             self._drivers.callback(driver.close)
             return Agent(conf, driver, gpu_host(host.folder / "machine").sysfs())
-        # Imported here: it needs libvirt's library, which a cloud of fakes does not.
-        from hypervisor_drivers.libvirt.driver import open_driver
-        from kcloud_cli import local_libvirt
-
-        local_libvirt.ensure()
-        real = open_driver(conf.libvirt.uri or "qemu:///system", conf.libvirt.virt_type)
+        real = _open_libvirt(conf)
         self._drivers.callback(real.close)
         return Agent(conf, real, Sysfs())
 
@@ -138,6 +134,19 @@ class LocalHosts:
                 body = _checked(client.post("/kcloud/v1/enrolments", json={"host": host.name}))
                 host.token_file.touch(mode=0o600)
                 host.token_file.write_text(str(body["token"]), "utf-8")
+
+
+def _open_libvirt(conf: ComputeConf) -> Driver:
+    # Imported here: it needs libvirt's library, which a cloud of fakes does not.
+    from hypervisor_drivers.libvirt.driver import open_driver
+    from kcloud_cli import local_libvirt
+
+    if not conf.libvirt.uri:
+        local_libvirt.ensure()
+    try:
+        return open_driver(conf.libvirt.uri or "qemu:///system", conf.libvirt.virt_type)
+    except DriverError as error:
+        raise HostFailed(f"the hypervisor cannot be used: {error}") from error
 
 
 def _has_enrolled(host: HostPlan) -> bool:

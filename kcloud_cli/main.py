@@ -2,18 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 
-SUBCOMMANDS = {
-    "up": "kcloud_cli.up",
-    "db": "kcloud_cli.db",
-    "host": "kcloud_cli.host",
-    "device": "kcloud_cli.device",
-    "lab": "kcloud_cli.lab.command",
-    "doctor": "kcloud_cli.doctor",
+SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
+    "up": ("kcloud_cli.up", "run a whole cloud in the foreground"),
+    "db": ("kcloud_cli.db", "upgrade the database, or say whether it is current"),
+    "host": ("kcloud_cli.host", "list, show and enrol compute hosts"),
+    "device": ("kcloud_cli.device", "list and show the devices that hosts offer"),
+    "lab": ("kcloud_cli.lab.command", "an emulated host with an accelerator"),
+    "doctor": ("kcloud_cli.doctor", "say what is wrong with this host, and what mends it"),
 }
-"""Each module's `add_parser(subparsers)` adds its words, and sets `run(options) -> int`."""
+"""Module and summary. The module's `add_parser(subparsers)` adds its words and sets `run(options) -> int`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     # Only the chosen module is imported: `kcloud doctor` must run on a host that has nothing else installed.
     chosen = next((word for word in given if not word.startswith("-")), None)
-    for name in SUBCOMMANDS if chosen not in SUBCOMMANDS else (chosen,):
-        import_module(SUBCOMMANDS[name]).add_parser(subparsers)
+    for name, (module, summary) in SUBCOMMANDS.items():
+        if name == chosen:
+            import_module(module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
     options = parser.parse_args(given)
     return int(options.run(options) or 0)

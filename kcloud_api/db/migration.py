@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from kcloud_api.db.engine import make_engine
 from kcloud_common.errors import PermanentError
@@ -29,16 +30,16 @@ class SchemaOutdated(PermanentError):
     code = "schema_outdated"
 
 
+class DatabaseUnusable(PermanentError):
+    code = "database_unusable"
+
+
 def upgrade(database_url: str) -> None:
-    """Create or upgrade every table. Safe to repeat and to race."""
+    """Create or upgrade every table. Safe to repeat and to race. Raises DatabaseUnusable."""
     from alembic import command
 
-    engine = make_engine(database_url)
-    try:
-        with _alone(engine) as connection:
-            command.upgrade(alembic_config(connection), "head")
-    finally:
-        engine.dispose()
+    with _opened(database_url) as engine, _alone(engine) as connection:
+        command.upgrade(alembic_config(connection), "head")
 
 
 def head() -> str:
@@ -53,32 +54,44 @@ def is_current(database_url: str) -> bool:
 
 def revision(database_url: str) -> str | None:
     """The schema's revision; None for an empty database."""
-    engine = make_engine(database_url)
-    try:
-        with engine.connect() as connection:
-            if not inspect(connection).has_table("alembic_version"):
-                return None
-            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            return str(found) if found is not None else None
-    finally:
-        engine.dispose()
+    with _opened(database_url) as engine, engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return str(found) if found is not None else None
 
 
 def prepare(database_url: str, *, migrate: bool = False) -> None:
     """What a process does before it serves: SQLite is upgraded, anything else only when asked to, for many
     processes of several releases may share it. Raises SchemaOutdated."""
-    url = make_url(database_url)
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    is_sqlite = database_url.startswith("sqlite:")
+    if is_sqlite and (path := make_url(database_url).database):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
     if is_current(database_url):
         return
-    if url.get_backend_name() != "sqlite" and not migrate:
-        shown = url.render_as_string(hide_password=True)
+    if not (is_sqlite or migrate):
+        shown = make_url(database_url).render_as_string(hide_password=True)
         raise SchemaOutdated(
             f"The database {shown} has not this release's schema. "
             "Run `kcloud db upgrade`, or start with --migrate."
         )
     upgrade(database_url)
+
+
+@contextmanager
+def _opened(database_url: str) -> Iterator[Engine]:
+    try:
+        engine = make_engine(database_url)
+    except (ArgumentError, ImportError) as error:
+        # NoSuchModuleError is an ArgumentError; its words do not repeat the URL, which may hold a password.
+        raise DatabaseUnusable(f"no database can be opened by that URL: {error}") from error
+    try:
+        yield engine
+    except OperationalError as error:
+        shown = engine.url.render_as_string(hide_password=True)
+        raise DatabaseUnusable(f"the database {shown} does not answer: {error.orig}") from error
+    finally:
+        engine.dispose()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import yaml
 
 from kcloud_cli.main import main
 from tests.e2e.processes import Process, eventually
+from tests.libvirtd import private_libvirtd
 
 FAST = ("--set", "identity.password_rounds=4")
 
@@ -156,3 +157,20 @@ def test_a_setting_that_makes_no_sense_is_refused_before_anything_starts(
     assert main(words) == 2
     assert setting.partition("=")[0].rpartition(".")[2] in capsys.readouterr().err
     assert not (data / "kcloud.db").exists()
+
+
+@pytest.mark.libvirt
+def test_with_libvirt_the_first_host_is_this_machine_and_the_others_are_pretended(
+    data: Path, tmp_path: Path
+) -> None:
+    with private_libvirtd(tmp_path / "libvirtd") as libvirtd:
+        words = ("--data-dir", str(data), "--port", "0", "--hosts", "2", *FAST)
+        process = Process(["kcloud", "up", *words, "--set", f"libvirt.uri={libvirtd.uri}"], tmp_path / "log")
+        try:
+            url = process.start().removeprefix("ready ")
+            with client(url, data) as admin:
+                found = {name: host["report"]["hypervisor_type"] for name, host in hosts(admin).items()}
+            assert found.pop("fake-1") == "fake"
+            assert [kind.lower() for kind in found.values()] == ["qemu"]
+        finally:
+            process.stop()
