@@ -69,6 +69,7 @@ def set_host_available(
     if not generations.bump(session, [host_id]):
         return
     session.exec(delete(ProviderTraitRow).where(*mine))
+    syncing.register_traits(session, wanted)
     session.add_all(
         ProviderTraitRow(provider_id=host_id, trait=trait, origin=Origin.STATUS) for trait in sorted(wanted)
     )

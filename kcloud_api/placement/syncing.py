@@ -35,7 +35,7 @@ def sync_host(session: Session, host: HostInventory) -> None:
     if not changes:
         return
     _refuse_taken_names(session, [c for c in changes if c.create or c.rename])
-    insert_missing(session, TraitRow, _custom(t for c in changes for t in c.add_traits))
+    register_traits(session, (t for c in changes for t in c.add_traits))
     insert_missing(session, ResourceClassRow, _custom(n for c in changes for n in c.put_stocks))
     generations.bump(session, [c.provider_id for c in changes if not (c.create or c.delete)])
     for change in changes:
@@ -50,6 +50,11 @@ def insert_missing(session: Session, table: type[SQLModel], names: Collection[st
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     session.exec(insert(table).values([{"name": name} for name in names]).on_conflict_do_nothing())
+
+
+def register_traits(session: Session, traits: Iterable[str]) -> None:
+    """Make those of these traits that are custom and not there yet."""
+    insert_missing(session, TraitRow, _custom(traits))
 
 
 def put_stock(session: Session, provider_id: UUID, root_id: UUID, name: str, stock: Stock) -> None:

@@ -107,11 +107,12 @@ def test_the_last_device_goes_to_exactly_one_of_32_claimants(any_database: Datab
 
 
 def test_claimants_that_read_before_they_race_cannot_both_win(any_database: Database) -> None:
-    """The candidate was read in an earlier transaction: only the generation can tell that it is old."""
+    """There is room for all, so that only the generation can tell that what was read is old."""
+    one_cpu = ResourceRequest({"": {"VCPU": 1}})
     with any_database.transaction() as session:
-        report(session, HOST, [device(1), device(2)])
+        report(session, HOST, [])
     with any_database.reading() as session:
-        (candidate,) = placement.candidates(session, ONE_GPU, limit=1).candidates
+        (candidate,) = placement.candidates(session, one_cpu, limit=1).candidates
     barrier = Barrier(32)
 
     def claimant(_: int) -> str:
@@ -132,12 +133,12 @@ def test_claimants_that_read_before_they_race_cannot_both_win(any_database: Data
 def test_claims_releases_and_reports_at_once_neither_deadlock_nor_lose_count(any_database: Database) -> None:
     with any_database.transaction() as session:
         report(session, HOST, [device(n) for n in range(8)])
-    barrier = Barrier(12)
+    barrier = Barrier(9)
 
     def worker(number: int) -> int:
         barrier.wait()
         placed = 0
-        for _ in range(10):
+        for _ in range(6):
             server_id = uuid4()
             if number % 3 == 0:
                 with any_database.transaction() as session:
@@ -153,8 +154,8 @@ def test_claims_releases_and_reports_at_once_neither_deadlock_nor_lose_count(any
                 placement.release(session, server_id)
         return placed
 
-    with ThreadPoolExecutor(12) as pool:
-        assert sum(pool.map(worker, range(12))) > 0
+    with ThreadPoolExecutor(9) as pool:
+        assert sum(pool.map(worker, range(9))) > 0
     with any_database.reading() as session:
         stocks = reading.stocks(session, [HOST])
         assert all(one.used == 0 for classes in stocks.values() for one in classes.values())
@@ -308,7 +309,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_no_history_of_claims_and_reports_exceeds_capacity(
     tmp_path: Path, history: list[tuple[str, int, int]]

@@ -110,14 +110,14 @@ def requests(draw: st.DrawFn) -> ResourceRequest:
     )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(trees(), requests())
 def test_the_search_finds_exactly_what_trying_everything_finds(tree: Tree, request: ResourceRequest) -> None:
     everything = set(brute_force(tree, request))
     assert {flat(way) for way in ways(tree, request, distinct=False)} == everything
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(trees(), requests())
 def test_counting_like_devices_once_loses_no_answer_and_invents_none(
     tree: Tree, request: ResourceRequest
@@ -128,7 +128,7 @@ def test_counting_like_devices_once_loses_no_answer_and_invents_none(
     assert bool(distinct) == bool(everything)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(trees(), requests())
 def test_every_tree_that_cannot_serve_says_why(tree: Tree, request: ResourceRequest) -> None:
     if any(brute_force(tree, request)):
