@@ -74,7 +74,7 @@ def _board(files: MachineFiles) -> list[str | Path]:
         *("-numa", "node,nodeid=0,cpus=0,memdev=m0", "-numa", "node,nodeid=1,cpus=1,memdev=m1"),
         *("-kernel", files.image / "vmlinuz", "-initrd", files.image / "initrd.img", "-append", COMMAND_LINE),
         *("-chardev", f"file,id=console,path={files.console},append=on", "-serial", "chardev:console"),
-        *("-qmp", f"unix:{files.monitor},server=on,wait=off", "-pidfile", files.pid),
+        *("-qmp", f"unix:{files.monitor},server=on,wait=off", "-pidfile", files.pid, "-daemonize"),
         *("-device", "intel-iommu,intremap=on"),
     ]
 

@@ -1,0 +1,37 @@
+"""One lab host for the whole run, apart from an operator's own; forgotten at the end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kcloud_cli.lab import guest, host
+from tests.lab.machine import LabMachine, connect
+
+NAME = "test-lab"
+COLD_BUILD_SECONDS = 1500
+"""The first test's deadline covers building the image and the boot, on a slow mirror and a busy machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/lab/" in item.path.as_posix():
+            item.add_marker(pytest.mark.timeout(COLD_BUILD_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[LabMachine]:
+    """Freshly booted, with kcloud's packages on it and no agent running."""
+    host.down(NAME)
+    machine = host.up(NAME)
+    try:
+        booted = LabMachine(machine, connect(machine))
+        booted.install_agent()
+        yield booted
+    finally:
+        host.down(NAME)
+
+
+@pytest.fixture(scope="session")
+def tiny_image() -> Path:
+    return guest.guest_image("tiny")

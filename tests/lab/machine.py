@@ -1,0 +1,74 @@
+"""The lab host as tests see it: commands, Python with kcloud's packages, its PCI devices as sysfs shows them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kcloud_cli.enrolment.bundle import bundle
+from kcloud_cli.enrolment.enrol import FILES
+from kcloud_cli.enrolment.remote import Login, Remote
+from kcloud_cli.lab import host
+from kcloud_cli.lab.host import LabHost
+
+SCRIPTS = Path(__file__).parent / "scripts"
+VIEW = r"""
+for device in /sys/bus/pci/devices/*; do
+    driver=$([ -e $device/driver ] && readlink $device/driver)
+    read -r override < $device/driver_override
+    vfs=$([ -e $device/sriov_numvfs ] && cat $device/sriov_numvfs)
+    group=$([ -e $device/iommu_group ] && readlink $device/iommu_group)
+    echo "${device##*/} driver=${driver##*/} override=$override group=$group vfs=$vfs"
+done
+"""
+
+
+@dataclass
+class LabMachine:
+    """A running lab host and a connection to it."""
+
+    host: LabHost
+    remote: Remote
+
+    def run(self, *words: str, timeout: float = 300) -> str:
+        return self.remote.run(words, timeout=timeout)
+
+    def install_agent(self) -> None:
+        """kcloud's packages, as an enrolment brings them."""
+        release = bundle()
+        unpack = (FILES / "unpack.sh").read_text()
+        self.remote.run(["sh", "-c", unpack, "unpack", release.digest, "/usr/bin/python3"], data=release.data)
+
+    def script(self, name: str, *words: str) -> dict[str, Any]:
+        """What the script prints as JSON; it runs on the lab host with kcloud's packages."""
+        command = ["env", "PYTHONPATH=/opt/kcloud/current", "python3", "-", *words]
+        answer: dict[str, Any] = json.loads(self.remote.run(command, data=(SCRIPTS / name).read_bytes()))
+        return answer
+
+    def doctor(self, *words: str) -> tuple[int, Mapping[str, Any]]:
+        """Exit status and findings by check."""
+        status, out, err = self.remote.attempt(["/opt/kcloud/bin/kcloud", "doctor", "--json", *words])
+        assert out, err
+        return status, {finding["check"]: finding for finding in json.loads(out)["findings"]}
+
+    def view(self) -> str:
+        """Every PCI function's driver, override, group and virtual functions, as text."""
+        return self.run("sh", "-c", VIEW)
+
+    def driver(self, address: str) -> str:
+        line = next(line for line in self.view().splitlines() if line.startswith(address))
+        return line.split("driver=")[1].split(" ")[0]
+
+    def boot_id(self) -> str:
+        return self.run("cat", "/proc/sys/kernel/random/boot_id").strip()
+
+    def reboot(self) -> None:
+        """As after a power cut; connects anew."""
+        self.remote.__exit__(None, None, None)
+        host.reboot(self.host)
+        self.remote = connect(self.host)
+
+
+def connect(lab: LabHost) -> Remote:
+    return Remote(Login("root", "127.0.0.1", lab.ssh_port, lab.key)).__enter__()
