@@ -14,6 +14,7 @@ import yaml
 from kcloud_cli.main import main
 from tests.e2e.processes import Process, eventually
 from tests.libvirtd import private_libvirtd
+from tests.postgres import fresh_database, postgres_server
 
 FAST = ("--set", "identity.password_rounds=4")
 
@@ -174,3 +175,19 @@ def test_with_libvirt_the_first_host_is_this_machine_and_the_others_are_pretende
             assert [kind.lower() for kind in found.values()] == ["qemu"]
         finally:
             process.stop()
+
+
+@pytest.mark.postgres
+def test_on_postgresql_with_two_workers_the_same_cloud_comes_up(data: Path, tmp_path: Path) -> None:
+    with postgres_server() as server, fresh_database(server) as database:
+        words = ("--data-dir", str(data), "--port", "0", "--hypervisor", "fake", *FAST)
+        process = Process(
+            ["kcloud", "up", *words, "--database", database, "--workers", "2"], tmp_path / "log"
+        )
+        try:
+            url = process.start(seconds=120).removeprefix("ready ")
+            with client(url, data) as admin:
+                assert {host["state"] for host in hosts(admin).values()} == {"up"}
+            assert not (data / "kcloud.db").exists()
+        finally:
+            assert process.stop() == 0
