@@ -73,6 +73,8 @@ def _server_plan(
     if want.presence is Presence.ABSENT:
         return ServerPlan(want, _removal(want, wants, observed))
     domain = observed.domains.get(want.id)
+    if domain is not None and _half_started(want, domain.state, observed):
+        return ServerPlan(want, (Stop(want.id, 0.0),))  # the next turn starts it like any other
     if domain is not None and domain.state in LIVE:
         return ServerPlan(want, _while_live(want, observed, host))
     obstacle = _obstacle(want, observed, holders)
@@ -155,6 +157,13 @@ def _should_start(want: ServerWant, record: Record | None, boot_id: UUID, host: 
     if record is None or record.generation != want.generation or want.reboot_count > record.reboot_count:
         return True
     return host.resume and record.running and record.boot_id != boot_id
+
+
+def _half_started(want: ServerWant, state: DomainState, observed: Observed) -> bool:
+    """Paused before it ever ran: libvirt died in the middle of the start, and nobody will let it go on."""
+    record = _record(want, observed)
+    never_ran = record is None or not record.has_run
+    return state is DomainState.PAUSED and want.power is Power.ON and never_ran
 
 
 def _settled(want: ServerWant, observed: Observed, *, running: bool) -> Record:

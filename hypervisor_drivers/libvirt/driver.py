@@ -47,8 +47,15 @@ class LibvirtDriver:
     def domains(self) -> Mapping[UUID, DomainSeen]:
         with self._connection.asking("listing domains") as libvirt:
             listed = libvirt.listAllDomains()
-            found = [_seen(domain) for domain in listed]
+        found = (self._seen(domain) for domain in listed)
         return {seen.uuid: seen for seen in found if seen is not None}
+
+    def _seen(self, domain: VirDomain) -> DomainSeen | None:
+        """None also for a domain that is undefined between being listed and being read."""
+        with tolerating(ErrorCode.NO_DOMAIN), self._connection.asking("reading a domain"):
+            state, reason = domain.state()
+            return domain_seen(domain.XMLDesc(), state, reason)
+        return None
 
     def define(self, spec: DomainSpec) -> None:
         self._find(spec.uuid)  # refuses to replace a foreign domain
@@ -134,11 +141,6 @@ class LibvirtDriver:
                 words = metadata_text(spec.metadata)
                 domain.setMetadata(Metadata.ELEMENT, words, PREFIX, NAMESPACE, Affect.LIVE)
                 domain.setMetadata(Metadata.TITLE, one_line(spec.title), None, None, Affect.LIVE)
-
-
-def _seen(domain: VirDomain) -> DomainSeen | None:
-    state, reason = domain.state()
-    return domain_seen(domain.XMLDesc(), state, reason)
 
 
 def _node(libvirt: VirConnect) -> Node:

@@ -21,14 +21,14 @@ echo USER-DATA-END > /dev/ttyS0
 
 def test_cloud_init_takes_name_key_and_user_data(cloud: Cloud, debian_image: Path) -> None:
     admin, demo = cloud.connection("kcloud-admin"), cloud.connection()
-    image = admin.create_image("debian", filename=str(debian_image), disk_format="qcow2", visibility="public")
+    image = cloud.upload("debian", debian_image)
     flavor = admin.create_flavor("debian", ram=1024, vcpus=1, disk=2)
     public = Ed25519PrivateKey.generate().public_key()
     line = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     key = demo.compute.create_keypair(name="debian", public_key=line)
     server = demo.compute.create_server(
         name="sunbeam",
-        image_id=image.id,
+        image_id=image,
         flavor_id=flavor.id,
         key_name=key.name,
         networks="auto",

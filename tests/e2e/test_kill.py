@@ -24,13 +24,13 @@ VICTIMS = ("agent", "control", "libvirtd")
 def prepared(cloud: Cloud, tiny_image: Path) -> tuple[str, str]:
     """Image and flavor ids; the first boot also fills the host's image cache, so that kills hit the rest."""
     admin = cloud.connection("kcloud-admin")
-    image = admin.create_image("tiny", filename=str(tiny_image), disk_format="qcow2", visibility="public")
+    image = cloud.upload("tiny", tiny_image)
     flavor = admin.create_flavor("one", ram=128, vcpus=1, disk=0)
-    server = create(cloud, (image.id, flavor.id))
+    server = create(cloud, (image, flavor.id))
     settle_boot(cloud, server)
     delete(cloud, server)
     settle_delete(cloud, server)
-    return image.id, flavor.id
+    return image, flavor.id
 
 
 def create(cloud: Cloud, prepared: tuple[str, str]) -> str:

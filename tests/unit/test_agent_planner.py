@@ -285,6 +285,13 @@ def test_a_console_is_uploaded_once_for_each_request() -> None:
     assert plan(asked, answered, HOST).consoles == ()
 
 
+def test_a_guest_that_is_paused_and_never_ran_is_stopped_to_be_started_afresh() -> None:
+    wanted = want(claims=(GPU,))
+    folder = Folder(disk=True, config_drive=True, record=Record(claims=(GPU.id,), boot_id=BOOT))
+    paused = built(domains={wanted.id: domain(wanted, DomainState.PAUSED)}, folders={wanted.id: folder})
+    assert steps(plan(assignment(wanted), paused, HOST)) == ["stop"]
+
+
 def test_a_paused_guest_counts_as_started() -> None:
     wanted = want(claims=(GPU,))
     paused = built(domains={wanted.id: domain(wanted, DomainState.PAUSED)})
