@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from kcloud_api.accelerator import service as accelerator
+from kcloud_api.accelerator.routes import router as devices
 from kcloud_api.hosts import agent_routes, enrolling, policies, service
 from kcloud_api.hosts.records import HostRecord
 from kcloud_api.http.app import service_app
@@ -25,6 +26,7 @@ def build() -> FastAPI:
     app = service_app("kcloud", placement_shape)
     app.include_router(router, prefix="/v1")
     app.include_router(agent_routes.router, prefix="/v1")
+    app.include_router(devices, prefix="/v1")
     return app
 
 
