@@ -1,1 +1,4 @@
-"""Words every process shares: errors, configuration loading, logging, the agent's wire contract. Does no I/O beyond its own configuration."""
+"""Words every process shares: errors, configuration, logging, the agent's wire contract.
+
+Does no I/O beyond its own configuration.
+"""
