@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import service as accelerator
@@ -52,7 +52,8 @@ def place_next(session: Session) -> UUID | None:
             _place(session, row)
     except BadRequest as error:
         _fault(session, row, error.code, error.message)
-    except DBAPIError:
+    except OperationalError:
+        # The database is busy or away: the next turn is the retry.
         raise
     except Exception as error:
         # One server that cannot even be considered must not keep all later ones waiting.

@@ -82,12 +82,13 @@ def usage(session: Session, project_id: str) -> tuple[int, int, int]:
     return len(flavors), sum(f.vcpus for f in flavors), sum(f.ram_mib for f in flavors)
 
 
-def hosted(session: Session) -> dict[UUID, tuple[HostedServer, ...]]:
-    """What is on each host, for operators."""
+def hosted(session: Session, *, on: UUID | None = None) -> dict[UUID, tuple[HostedServer, ...]]:
+    """What is on each host, or `on` one of them, for operators."""
     found: dict[UUID, list[HostedServer]] = {}
+    here = col(ServerRow.host_id).is_not(None) if on is None else col(ServerRow.host_id) == on
     for host_id, server_id, flavor in session.exec(
         select(ServerRow.host_id, ServerRow.id, ServerRow.flavor)
-        .where(col(ServerRow.host_id).is_not(None), col(ServerRow.state) != State.DELETED)
+        .where(here, col(ServerRow.state) != State.DELETED)
         .order_by(col(ServerRow.id))
     ):
         if host_id is not None:

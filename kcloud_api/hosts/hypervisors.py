@@ -42,11 +42,24 @@ def list_detail(request: Request, session: SessionDep, caller: CallerDep) -> dic
     return {"hypervisors": [_detailed(request, host, hosted.get(host.id, ())) for host in hosts]}
 
 
+@router.get("/os-hypervisors/statistics")
+def statistics(request: Request, session: SessionDep, caller: CallerDep) -> dict[str, Any]:
+    """The sum over all hosts; clients ask it with a version before 2.88."""
+    allow(request, caller, policies.HYPERVISORS)
+    hosted = reading.hosted(session)
+    hosts = service.list_hosts(session)
+    sums: dict[str, int] = {"count": len(hosts)}
+    for host in hosts:
+        for name, value in _usage(host, hosted.get(host.id, ())).items():
+            sums[name] = sums.get(name, 0) + value
+    return {"hypervisor_statistics": sums}
+
+
 @router.get("/os-hypervisors/{hypervisor_id}")
 def show(request: Request, session: SessionDep, caller: CallerDep, hypervisor_id: str) -> dict[str, Any]:
     allow(request, caller, policies.HYPERVISORS)
     host = _host(session, hypervisor_id)
-    return {"hypervisor": _detailed(request, host, reading.hosted(session).get(host.id, ()))}
+    return {"hypervisor": _detailed(request, host, reading.hosted(session, on=host.id).get(host.id, ()))}
 
 
 @router.get("/os-services")
@@ -118,14 +131,14 @@ def _detailed(request: Request, host: HostRecord, servers: Servers) -> dict[str,
         "servers": [{"uuid": str(server.id), "name": f"kcloud-{server.id}"} for server in servers],
     }
     if version < NO_USAGE_SINCE:
-        view |= _usage(host, servers)
+        view |= {**_usage(host, servers), "cpu_info": {}}
         del view["uptime"]
     if version < IDS_SINCE or "with_servers" not in request.query_params:
         del view["servers"]
     return view
 
 
-def _usage(host: HostRecord, servers: Servers) -> dict[str, Any]:
+def _usage(host: HostRecord, servers: Servers) -> dict[str, int]:
     """What clients before 2.88 read here; placement's inventories and usages say it exactly."""
     memory, disk = host.fact("memory_mib"), host.fact("disk_gib")
     memory_used = host.fact("reserved_memory_mib") + sum(server.flavor.ram_mib for server in servers)
@@ -142,7 +155,6 @@ def _usage(host: HostRecord, servers: Servers) -> dict[str, Any]:
         "disk_available_least": disk - disk_used,
         "current_workload": 0,
         "running_vms": len(servers),
-        "cpu_info": {},
     }
 
 

@@ -42,7 +42,8 @@ def enrolment_token(admin: httpx.Client, host: str) -> str:
 class ScriptedAgent:
     """One enrolled host with an open session. `devices` are reported as they are."""
 
-    url: str
+    client: httpx.Client
+    """Anybody's to the cloud; the host's own headers are what counts."""
     name: str
     host_id: UUID
     devices: list[DeviceReport] = field(default_factory=list)
@@ -57,14 +58,13 @@ class ScriptedAgent:
     def enrol(
         cls, admin: httpx.Client, name: str, devices: list[DeviceReport] | None = None
     ) -> "ScriptedAgent":
-        url = str(admin.base_url).rstrip("/")
-        answer = httpx.post(
-            f"{url}/kcloud/v1/enrol",
+        answer = admin.post(
+            "/kcloud/v1/enrol",
             headers={"X-Kcloud-Enrol-Token": enrolment_token(admin, name)},
             json={"host": name, "secret": SECRET},
         )
         assert answer.status_code == 200, answer.text
-        agent = cls(url, name, UUID(answer.json()["host_id"]), devices or [])
+        agent = cls(admin, name, UUID(answer.json()["host_id"]), devices or [])
         agent.open_session()
         return agent
 
@@ -73,8 +73,8 @@ class ScriptedAgent:
         return {"X-Kcloud-Host-Id": str(self.host_id), "X-Kcloud-Host-Secret": SECRET}
 
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
-        url = f"{self.url}/kcloud/v1/hosts/{self.host_id}/{path}"
-        return httpx.request(method, url, headers=self.headers, timeout=40, **more)
+        url = f"/kcloud/v1/hosts/{self.host_id}/{path}"
+        return self.client.request(method, url, headers=self.headers, timeout=40, **more)
 
     def open_session(self) -> int:
         answer = self.call("POST", "session")

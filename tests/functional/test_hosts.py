@@ -162,9 +162,9 @@ def test_a_console_log_that_is_too_large_is_refused(tenant: Tenant, agent: Scrip
     eventually(lambda: agent.pull().servers, bool)
     path = f"servers/{server}/console?count=0"
     headers = {**agent.headers, "Content-Type": "application/octet-stream"}
-    url = f"{agent.url}/kcloud/v1/hosts/{agent.host_id}/{path}"
-    assert httpx.put(url, headers=headers, content=b"x" * 262144).status_code == 204
-    assert httpx.put(url, headers=headers, content=b"x" * 262145).status_code == 413
+    url = f"/kcloud/v1/hosts/{agent.host_id}/{path}"
+    assert agent.client.put(url, headers=headers, content=b"x" * 262144).status_code == 204
+    assert agent.client.put(url, headers=headers, content=b"x" * 262145).status_code == 413
 
 
 def test_a_host_shows_what_it_reported_and_is_deleted_only_when_it_holds_nothing(
@@ -204,6 +204,8 @@ def test_hypervisors_and_services_are_read_from_hosts(
         headers={"OpenStack-API-Version": "compute 2.87"},
     ).json()["hypervisor"]
     assert (old["vcpus"], old["vcpus_used"], old["running_vms"]) == (8, 1, 1)
+    sums = admin.get("/compute/v2.1/os-hypervisors/statistics").json()["hypervisor_statistics"]
+    assert (sums["count"], sums["vcpus"], sums["vcpus_used"]) == (1, 8, 1)
     assert admin.get("/compute/v2.1/os-hypervisors/host-1").status_code == 404
     services = admin.get("/compute/v2.1/os-services").json()["services"]
     assert [(service["binary"], service["state"]) for service in services] == [("nova-compute", "up")]

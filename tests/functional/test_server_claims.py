@@ -6,6 +6,8 @@ import pytest
 
 from kcloud_api.bus import Bus
 from kcloud_api.db.engine import Database
+from kcloud_api.hosts import service as hosts
+from kcloud_api.loops.liveness import liveness_turn
 from kcloud_common.config import Conf
 from kcloud_common.wire import DeviceState, PowerState
 from tests.functional.conftest import Cloud
@@ -105,8 +107,6 @@ def test_a_device_that_is_still_held_when_its_server_is_gone_waits_until_it_is_f
 def test_a_silent_host_keeps_its_claims_and_gets_nothing_new(
     cloud: Cloud, tenant: Tenant, agent: ScriptedAgent
 ) -> None:
-    from kcloud_api.hosts import service as hosts
-
     server = active(tenant, agent, "one")
     with cloud.database.transaction() as session:
         assert hosts.mark_silent(session, -1.0) == ("host-1",)
@@ -116,6 +116,20 @@ def test_a_silent_host_keeps_its_claims_and_gets_nothing_new(
     agent.pull()
     assert cloud.client().get("/kcloud/v1/hosts").json()["hosts"][0]["state"] == "up"
     assert [str(want.id) for want in agent.pull().servers] == [server]
+
+
+def test_silence_counts_only_from_the_start_of_the_control_plane(cloud: Cloud, agent: ScriptedAgent) -> None:
+    now = [0.0]
+    turn = liveness_turn(cloud.database, 0.001, clock=lambda: now[0])
+
+    def state() -> str:
+        return str(cloud.client().get("/kcloud/v1/hosts").json()["hosts"][0]["state"])
+
+    turn()
+    assert state() == "up"
+    now[0] = 1.0
+    turn()
+    assert state() == "down"
 
 
 def test_a_server_asks_in_vain_on_a_host_that_is_disabled_or_has_problems(

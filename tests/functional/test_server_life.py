@@ -1,7 +1,10 @@
 """The life of a server over real HTTP, with a scripted host."""
 
+from dataclasses import replace
+
 import pytest
 
+from kcloud_common.config import Conf
 from kcloud_common.wire import PowerState
 from tests.functional.conftest import Cloud
 from tests.functional.scripted_agent import Obeying, ScriptedAgent, gpu
@@ -102,6 +105,18 @@ def test_a_fault_on_the_host_is_an_error_with_words_for_the_tenant_and_details_f
     assert tenant.is_gone(server)
 
 
+def test_a_server_in_error_recovers_by_a_hard_reboot(tenant: Tenant, agent: ScriptedAgent) -> None:
+    server = tenant.boot()
+    want = eventually(lambda: agent.pull().servers, bool)[0]
+    agent.report(agent.fails(want))
+    assert tenant.act(server, "os-start").status_code == 409
+    assert tenant.act(server, "reboot", {"type": "HARD"}).status_code == 202
+    assert tenant.show(server)["status"] == "ERROR"
+    agent.obey()
+    view = tenant.show(server)
+    assert (view["status"], view.get("fault")) == ("ACTIVE", None)
+
+
 def test_a_guest_that_powers_itself_off_is_shutoff_and_stays_so(tenant: Tenant, agent: ScriptedAgent) -> None:
     server = tenant.boot()
     eventually(lambda: agent.pull().servers, bool)
@@ -160,15 +175,24 @@ def test_the_console_log_comes_fresh_from_the_host(tenant: Tenant, agent: Script
     assert last.json() == {"output": "answer 2\n"}
 
 
-def test_a_console_log_that_never_comes_is_answered_with_what_there_is(
-    cloud: Cloud, tenant: Tenant, agent: ScriptedAgent
-) -> None:
-    server = tenant.boot()
-    assert tenant.act(server, "os-getConsoleOutput", {}).status_code in (200, 409)
-    eventually(lambda: agent.pull().servers, bool)
-    agent.obey()
-    answer = tenant.act(server, "os-getConsoleOutput", {})
-    assert answer.json() == {"output": ""}
+class TestWithAHostThatSendsNoLog:
+    @pytest.fixture
+    def conf(self, conf: Conf) -> Conf:
+        conf.compute = replace(conf.compute, console_wait=0.2)
+        return conf
+
+    def test_the_console_log_is_what_there_is(self, tenant: Tenant, agent: ScriptedAgent) -> None:
+        server = tenant.boot()
+        eventually(lambda: agent.pull().servers, bool)
+        agent.obey()
+        assert tenant.act(server, "os-getConsoleOutput", {}).json() == {"output": ""}
+
+    def test_a_server_without_a_host_has_no_log(self, tenant: Tenant) -> None:
+        server = tenant.boot()
+        tenant.wait(server, "ERROR")
+        answer = tenant.act(server, "os-getConsoleOutput", {})
+        assert answer.status_code == 409
+        assert answer.json()["conflictingRequest"]["message"] == f"Instance {server} is not ready"
 
 
 def test_several_servers_of_one_request_are_numbered(tenant: Tenant, agent: ScriptedAgent) -> None:
