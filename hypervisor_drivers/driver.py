@@ -1,7 +1,8 @@
 """The port between agent and hypervisor: about ten verbs over complete specs.
 
 Every verb may be called twice, and after a crash at any line: it leads to the same state. Drivers raise
-`DriverError` (worth another turn) or `DriverRefused` (the hypervisor will never accept this spec).
+`DriverError` (worth another turn) or `DriverRefused` (the hypervisor will never accept this spec;
+`DriverJammed` when its own service is stuck).
 One contract suite, tests/contract/test_drivers.py, runs against every driver.
 """
 
@@ -18,6 +19,10 @@ class DriverError(Exception):
 
 class DriverRefused(DriverError):
     """The hypervisor will not do it however often it is asked."""
+
+
+class DriverJammed(DriverRefused):
+    """The hypervisor's own service is stuck with this domain; the message says how an operator mends it."""
 
 
 class Driver(Protocol):

@@ -5,7 +5,7 @@ What the tenant reads names no host, path or address; the error's own words are 
 
 from dataclasses import dataclass
 
-from hypervisor_drivers.driver import DriverError, DriverRefused
+from hypervisor_drivers.driver import DriverError, DriverJammed, DriverRefused
 from kcloud_common.errors import KcloudError, PermanentError
 from kcloud_common.wire import Fault
 from vfio.errors import (
@@ -36,6 +36,7 @@ class _Meaning:
 
 _DEVICE = "Its host could not make the device ready."
 _MEANINGS: dict[type[BaseException], _Meaning] = {
+    DriverJammed: _Meaning("hypervisor_jammed", "The hypervisor is stuck; an operator must mend it.", True),
     DriverRefused: _Meaning("hypervisor_refused", "The hypervisor refuses this server.", True),
     DriverError: _Meaning("hypervisor_failed", "The hypervisor could not do it."),
     DeviceGone: _Meaning("device_gone", "The device is no longer there.", True),

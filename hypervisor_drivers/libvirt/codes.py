@@ -19,6 +19,7 @@ class ErrorCode(IntEnum):
     NO_NETWORK = 43
     OPERATION_INVALID = 55
     CONFIG_UNSUPPORTED = 67
+    OPERATION_TIMEOUT = 68
     ARGUMENT_UNSUPPORTED = 74
     NO_DOMAIN_METADATA = 80
     OPERATION_UNSUPPORTED = 84
@@ -58,6 +59,12 @@ class ShutoffReason(IntEnum):
     """virDomainShutoffReason, as far as it tells a crash from an ordinary end."""
 
     CRASHED = 3
+
+
+class PausedReason(IntEnum):
+    """virDomainPausedReason, as far as it tells a start that is under way."""
+
+    STARTING_UP = 11
 
 
 class Define(IntFlag):

@@ -3,12 +3,19 @@ changes its own state meanwhile."""
 
 import time
 
+from hypervisor_drivers.driver import DriverJammed
 from hypervisor_drivers.libvirt.api import VirDomain
-from hypervisor_drivers.libvirt.codes import ErrorCode, State
+from hypervisor_drivers.libvirt.codes import ErrorCode, PausedReason, State
 from hypervisor_drivers.libvirt.connection import Connection, LibvirtError, tolerating
 
 _PRESS_EVERY_SECONDS = 10.0
 """A guest that is still booting misses the power button: press it again, as Nova does."""
+
+_HOW_TO_MEND = (
+    "libvirt holds domain {name} in a start that nobody carries out any more."
+    " Stop libvirtd, remove its status file qemu/{name}.xml under /run/libvirt, start libvirtd;"
+    " other guests run on meanwhile."
+)
 
 _OFF_ALREADY = (ErrorCode.OPERATION_INVALID, ErrorCode.NO_DOMAIN)
 
@@ -46,9 +53,22 @@ def press_button(connection: Connection, domain: VirDomain, grace_seconds: float
 
 
 def pull_plug(connection: Connection, domain: VirDomain) -> None:
-    with tolerating(*_OFF_ALREADY), connection.asking(f"destroying domain {domain.name()}"):
-        if domain.isActive():
-            domain.destroy()
+    """DriverJammed when libvirtd died inside a start, before the guest had a process: it then restores the
+    start's lock on the domain with nobody to let go of it (seen with 9.0), over any number of restarts."""
+    try:
+        with tolerating(*_OFF_ALREADY), connection.asking(f"destroying domain {domain.name()}"):
+            if domain.isActive():
+                domain.destroy()
+    except LibvirtError as error:
+        if error.code == ErrorCode.OPERATION_TIMEOUT and _is_starting_up(connection, domain):
+            raise DriverJammed(_HOW_TO_MEND.format(name=domain.name())) from error
+        raise
+
+
+def _is_starting_up(connection: Connection, domain: VirDomain) -> bool:
+    with tolerating(ErrorCode.NO_DOMAIN), connection.asking("reading a domain's state"):
+        return tuple(domain.state()) == (State.PAUSED, PausedReason.STARTING_UP)
+    return False
 
 
 def reset(connection: Connection, domain: VirDomain) -> None:

@@ -258,6 +258,7 @@ def test_the_trial_guest_is_its_source_assembled(tmp_path: Path) -> None:
         (codes.ErrorCode, "VIR_ERR_"),
         (codes.State, "VIR_DOMAIN_"),
         (codes.ShutoffReason, "VIR_DOMAIN_SHUTOFF_"),
+        (codes.PausedReason, "VIR_DOMAIN_PAUSED_"),
         (codes.Define, "VIR_DOMAIN_DEFINE_"),
         (codes.Undefine, "VIR_DOMAIN_UNDEFINE_"),
         (codes.Affect, "VIR_DOMAIN_AFFECT_"),

@@ -50,7 +50,8 @@ class Cloud:
         """By libvirt's own file, so that a moment can be caught."""
         return (self.libvirtd.folder / "etc" / "qemu" / f"kcloud-{server}.xml").exists()
 
-    def is_running(self, server: str) -> bool:
+    def has_process(self, server: str) -> bool:
+        """From when libvirt writes down the emulator's pid, which is before the emulator runs."""
         return (self.libvirtd.folder / "run" / "qemu" / f"kcloud-{server}.pid").exists()
 
     def taps(self) -> set[str]:
@@ -92,10 +93,13 @@ class Cloud:
 
     def upload(self, name: str, path: Path) -> str:
         """A public image of that file; its id."""
-        with path.open("rb") as data:
-            made = self.connection("kcloud-admin").image.create_image(
-                name, data=data, disk_format="qcow2", container_format="bare", visibility="public"
-            )
+        made = self.connection("kcloud-admin").image.create_image(
+            name,
+            data=path.read_bytes(),
+            disk_format="qcow2",
+            container_format="bare",
+            visibility="public",
+        )
         return str(made.id)
 
     def enrolment_token(self, host: str) -> str:

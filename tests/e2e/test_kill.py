@@ -1,10 +1,13 @@
 """kill -9 of the agent, the control plane and libvirtd at five points of a boot and of a delete.
 
 Every server must end ACTIVE, deleted, or in ERROR with a reason, and nothing may leak. The points are
-moments that can be seen from outside: what is on the host's disk and what libvirt shows.
+moments that can be seen from outside: what is on the host's disk and what libvirt shows. One of them hits a
+fault of libvirt's own (hypervisor_drivers/libvirt/power.py, pull_plug): there the server ends in ERROR, its
+fault tells the operator how to mend libvirt, and the test does as told.
 """
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,7 +90,7 @@ def boot_points(cloud: Cloud, server: str) -> dict[str, Callable[[], bool]]:
         "folder": folder.exists,
         "disk": (folder / "disk.qcow2").exists,
         "defined": lambda: cloud.is_defined(server),
-        "running": lambda: cloud.is_running(server),
+        "process": lambda: cloud.has_process(server),
     }
 
 
@@ -95,14 +98,14 @@ def delete_points(cloud: Cloud, server: str) -> dict[str, Callable[[], bool]]:
     folder = cloud.host_dir / "servers" / server
     return {
         "answered": lambda: True,
-        "stopping": lambda: not cloud.is_running(server),
+        "stopping": lambda: not cloud.has_process(server),
         "undefined": lambda: not cloud.is_defined(server),
         "disk-gone": lambda: not (folder / "disk.qcow2").exists(),
         "folder-gone": lambda: not folder.exists(),
     }
 
 
-BOOT_POINTS = ("answered", "folder", "disk", "defined", "running")
+BOOT_POINTS = ("answered", "folder", "disk", "defined", "process")
 DELETE_POINTS = ("answered", "stopping", "undefined", "disk-gone", "folder-gone")
 
 
@@ -121,9 +124,20 @@ def test_a_boot_survives_a_kill(cloud: Cloud, prepared: tuple[str, str], victim:
     reached(boot_points(cloud, server)[point])
     with alive_again(cloud, victim):
         pass
-    settle_boot(cloud, server)
+    if settle_boot(cloud, server) == "ERROR":
+        mend(cloud, server)
     delete(cloud, server)
     settle_delete(cloud, server)
+
+
+def mend(cloud: Cloud, server: str) -> None:
+    """Do what the fault tells the operator to do. Nothing else may end a boot in ERROR here."""
+    fault = cloud.connection("kcloud-admin").compute.get_server(server).fault
+    told = re.search(r"Stop libvirtd, remove its status file (\S+) under /run/libvirt", fault["details"])
+    assert told is not None, fault
+    cloud.kill("libvirtd")
+    (cloud.libvirtd.folder / "run" / told.group(1)).unlink()
+    cloud.revive("libvirtd")
 
 
 @pytest.mark.parametrize("point", DELETE_POINTS)
