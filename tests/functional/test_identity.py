@@ -1,12 +1,13 @@
 """Keystone's API over live HTTP, with the bodies that its clients parse."""
 
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
 from kcloud_api.identity.tokens import keys
-from tests.functional.conftest import Cloud
+from tests.functional.conftest import LOAD_NO_CERTIFICATES, Cloud
 
 REFUSED = {
     "error": {
@@ -16,6 +17,9 @@ REFUSED = {
     }
 }
 DEFAULT = {"id": "default"}
+
+get = partial(httpx.get, verify=LOAD_NO_CERTIFICATES)
+post = partial(httpx.post, verify=LOAD_NO_CERTIFICATES)
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def by_token(token: str, scope: object = None) -> dict[str, Any]:
 
 
 def log_in(cloud: Cloud, body: object, query: str = "") -> httpx.Response:
-    return httpx.post(f"{cloud.url}/identity/v3/auth/tokens{query}", json=body)
+    return post(f"{cloud.url}/identity/v3/auth/tokens{query}", json=body)
 
 
 def admin_login(cloud: Cloud, scope: object = None) -> httpx.Response:
@@ -46,10 +50,10 @@ def project_scope(name: str) -> dict[str, Any]:
 
 
 def test_versions_are_found_without_a_token(cloud: Cloud) -> None:
-    found = httpx.get(f"{cloud.url}/identity/")
+    found = get(f"{cloud.url}/identity/")
     assert found.status_code == 300
     assert found.json()["versions"]["values"][0]["id"] == "v3.14"
-    one = httpx.get(f"{cloud.url}/identity/v3")
+    one = get(f"{cloud.url}/identity/v3")
     assert one.status_code == 200
     assert one.json()["version"]["links"] == [{"rel": "self", "href": f"{cloud.url}/identity/v3/"}]
 
@@ -155,17 +159,17 @@ def test_a_default_project_is_the_scope_of_a_login_that_names_none(cloud: Cloud)
 def test_a_wrong_token_is_refused(cloud: Cloud, token: str) -> None:
     headers = [(b"X-Auth-Token", token.encode())] if token else []
     for path in ("/identity/v3/projects", "/image/v2/images"):
-        answer = httpx.get(cloud.url + path, headers=headers)
+        answer = get(cloud.url + path, headers=headers)
         assert answer.status_code == 401
         assert "WWW-Authenticate" in answer.headers
-    assert httpx.get(f"{cloud.url}/identity/v3/projects", headers=headers).json() == REFUSED
+    assert get(f"{cloud.url}/identity/v3/projects", headers=headers).json() == REFUSED
 
 
 def test_an_expired_token_is_refused_and_may_still_be_looked_at_for_a_while(cloud: Cloud) -> None:
     admin = cloud.client()
     object.__setattr__(cloud.conf.identity, "token_seconds", -5)
     expired = cloud.token("demo")
-    assert httpx.get(f"{cloud.url}/image/v2/images", headers={"X-Auth-Token": expired}).status_code == 401
+    assert get(f"{cloud.url}/image/v2/images", headers={"X-Auth-Token": expired}).status_code == 401
     about = {"X-Subject-Token": expired}
     assert admin.get("/identity/v3/auth/tokens", headers=about).status_code == 404
     seen = admin.get("/identity/v3/auth/tokens?allow_expired=1", headers=about)
@@ -218,12 +222,12 @@ def test_a_new_password_or_a_disabled_user_or_project_ends_tokens(cloud: Cloud) 
 
     project = f"/identity/v3/projects/{cloud.demo_project_id}"
     assert admin.patch(project, json={"project": {"enabled": False}}).json()["project"]["enabled"] is False
-    assert httpx.get(f"{cloud.url}/image/v2/images", headers={"X-Auth-Token": token}).status_code == 401
+    assert get(f"{cloud.url}/image/v2/images", headers={"X-Auth-Token": token}).status_code == 401
     assert admin.patch(project, json={"project": {"enabled": True}}).is_success
-    assert httpx.get(f"{cloud.url}/image/v2/images", headers={"X-Auth-Token": token}).status_code == 200
+    assert get(f"{cloud.url}/image/v2/images", headers={"X-Auth-Token": token}).status_code == 200
 
     assert admin.patch(f"/identity/v3/users/{user['id']}", json={"user": {"enabled": False}}).is_success
-    assert httpx.get(f"{cloud.url}/image/v2/images", headers={"X-Auth-Token": token}).status_code == 401
+    assert get(f"{cloud.url}/image/v2/images", headers={"X-Auth-Token": token}).status_code == 401
     body = password({"name": "demo", "domain": DEFAULT}, "new")
     assert log_in(cloud, body).json() == REFUSED
 
@@ -250,7 +254,7 @@ def test_a_new_password_or_a_disabled_user_or_project_ends_tokens(cloud: Cloud) 
     ],
 )
 def test_malformed_logins_are_told_what_is_missing(cloud: Cloud, body: bytes, message: str) -> None:
-    answer = httpx.post(
+    answer = post(
         f"{cloud.url}/identity/v3/auth/tokens", content=body, headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 400
@@ -296,11 +300,11 @@ def test_a_second_tenant_is_made_with_a_project_a_user_and_a_grant(cloud: Cloud)
     eve = log_in(cloud, login)
     assert {role["name"] for role in eve.json()["token"]["roles"]} == {"member", "reader"}
     headers = {"X-Auth-Token": eve.headers["X-Subject-Token"]}
-    own = httpx.get(f"{cloud.url}/identity/v3/auth/projects", headers=headers).json()["projects"]
+    own = get(f"{cloud.url}/identity/v3/auth/projects", headers=headers).json()["projects"]
     assert [item["name"] for item in own] == ["other"]
 
     assert admin.delete(grant).status_code == 204
-    assert httpx.get(f"{cloud.url}/identity/v3/auth/projects", headers=headers).status_code == 401
+    assert get(f"{cloud.url}/identity/v3/auth/projects", headers=headers).status_code == 401
     assert admin.delete(grant).status_code == 404
     assert admin.delete(f"/identity/v3/users/{user_id}").status_code == 204
     assert admin.delete(f"/identity/v3/projects/{project_id}").status_code == 204

@@ -4,6 +4,7 @@ import hashlib
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -70,7 +71,7 @@ def assert_html_error(answer: httpx.Response, status: int, *words: str) -> None:
 
 def test_versions_are_found_without_a_token(cloud: Cloud) -> None:
     for path, status in (("", 300), ("/", 300), ("/versions", 200), ("/v2", 300)):
-        found = httpx.get(f"{cloud.url}/image{path}")
+        found = cloud.anonymous().get(f"/image{path}")
         assert found.status_code == status
         current = found.json()["versions"][0]
         assert (current["id"], current["status"]) == ("v2.9", "CURRENT")
@@ -191,6 +192,19 @@ def test_a_killed_writer_leaves_no_data_and_no_lock(cloud: Cloud) -> None:
     with store.incoming(cloud.conf.image, image_id):
         assert len(stored(cloud)) == 1
     assert stored(cloud) == []
+
+
+def test_of_two_uploads_at_once_one_gets_in_whole(cloud: Cloud) -> None:
+    demo = cloud.client("demo")
+    made = create(demo, disk_format="raw")
+    datas = [raw(3 * MIB), raw(4 * MIB), raw(5 * MIB), raw(6 * MIB)]
+    with ThreadPoolExecutor(len(datas)) as pool:
+        answers = list(pool.map(lambda data: upload(demo, made["id"], data).status_code, datas))
+    assert sorted(answers) == [204, 409, 409, 409]
+    winner = datas[answers.index(204)]
+    assert show(demo, made["id"])["os_hash_value"] == hashlib.sha512(winner).hexdigest()
+    assert demo.get(f"/image{made['file']}").content == winner
+    assert stored(cloud) == [made["id"]]
 
 
 def test_too_large_an_image_is_refused(cloud: Cloud) -> None:

@@ -103,7 +103,8 @@ def read_limit(query: Mapping[str, str]) -> int:
         raise BadRequest(
             f"Invalid input for query parameters limit. Value: {text}. {text!r} does not match '^[0-9]*$'"
         )
-    return min(int(text), LARGEST_PAGE)
+    # To Nova a limit of 0 is no limit.
+    return min(int(text) or LARGEST_PAGE, LARGEST_PAGE)
 
 
 def _is_public(text: str | None) -> bool | None:
