@@ -197,11 +197,11 @@ def test_a_killed_writer_leaves_no_data_and_no_lock(cloud: Cloud) -> None:
 def test_of_two_uploads_at_once_one_gets_in_whole(cloud: Cloud) -> None:
     demo = cloud.client("demo")
     made = create(demo, disk_format="raw")
-    datas = [raw(3 * MIB), raw(4 * MIB), raw(5 * MIB), raw(6 * MIB)]
-    with ThreadPoolExecutor(len(datas)) as pool:
-        answers = list(pool.map(lambda data: upload(demo, made["id"], data).status_code, datas))
+    disks = [raw(3 * MIB), raw(4 * MIB), raw(5 * MIB), raw(6 * MIB)]
+    with ThreadPoolExecutor(len(disks)) as pool:
+        answers = list(pool.map(lambda data: upload(demo, made["id"], data).status_code, disks))
     assert sorted(answers) == [204, 409, 409, 409]
-    winner = datas[answers.index(204)]
+    winner = disks[answers.index(204)]
     assert show(demo, made["id"])["os_hash_value"] == hashlib.sha512(winner).hexdigest()
     assert demo.get(f"/image{made['file']}").content == winner
     assert stored(cloud) == [made["id"]]
