@@ -107,7 +107,7 @@ def up(port: int, device: str | None) -> None:
         with phase("lab host: an emulated machine with a real IOMMU"):
             run(KCLOUD, "lab", "up", seconds=1200)
         with phase("lab host: enrolled as a second compute host"):
-            enroll_lab(url)
+            enroll_lab()
     with phase("image: a tiny guest with a boot loader of its own"):
         image = STATE / "tiny.qcow2"
         if not image.exists():
@@ -136,12 +136,11 @@ def ensure(kind: str, name: str, *words: str | Path, cloud: str = "kcloud-demo")
         openstack(kind, "create", *words, name, cloud=cloud)
 
 
-def enroll_lab(url: str) -> None:
-    """Enrol the lab host; it reaches this machine's loopback as 10.0.2.2 (QEMU's user network)."""
-    seen = re.sub(r"//[^:/]+", "//10.0.2.2", url)
+def enroll_lab() -> None:
+    """Make the lab host a compute host that offers its one accelerator."""
     offer = f"devices.offer=address:{LAB_DEVICE}={RESOURCE_CLASS}"
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(DATA / "clouds.yaml")
-    run(KCLOUD, "host", "enroll", "lab", "--lab", "--api-url", seen, "--set", offer)
+    run(KCLOUD, "host", "enroll", "lab", "--lab", "--set", offer)
 
 
 def farewell(url: str, seconds: float) -> str:
