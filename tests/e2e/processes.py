@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,16 @@ def eventually(look: Callable[[], T | None], what: str, *, seconds: float = 60, 
         if time.monotonic() > end:
             raise Deadline(f"not within {seconds} s: {what}")
         time.sleep(every)
+
+
+def worker_pids(pid: int) -> set[int]:
+    """The API workers of that process; multiprocessing's resource tracker is none."""
+    found = set()
+    by_thread = (path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    for child in chain.from_iterable(by_thread):
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+            found.add(int(child))
+    return found
 
 
 @dataclass

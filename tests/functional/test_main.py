@@ -5,14 +5,13 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 
 import httpx
 import pytest
 
 from kcloud_api.main import main
-from tests.e2e.processes import Process, eventually
+from tests.e2e.processes import Process, eventually, worker_pids
 from tests.postgres import fresh_database, postgres_server
 
 Start = Callable[..., tuple[Process, str]]
@@ -44,17 +43,6 @@ def _signals_as_they_were() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
-
-
-def children_of(pid: int) -> set[int]:
-    """Worker processes; multiprocessing's resource tracker is none."""
-    found = set()
-    by_thread = (path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children"))
-    for child in chain.from_iterable(by_thread):
-        command = Path(f"/proc/{child}/cmdline").read_bytes()
-        if b"spawn_main" in command:
-            found.add(int(child))
-    return found
 
 
 def test_all_services_are_served_under_prefixes_and_sqlite_is_migrated(start: Start, sqlite: str) -> None:
@@ -119,7 +107,7 @@ def test_a_signal_ends_it_cleanly(start: Start, sqlite: str) -> None:
 def test_two_workers_on_postgresql_answer_together_and_a_killed_one_is_replaced(start: Start) -> None:
     with postgres_server() as server, fresh_database(server) as database:
         process, url = start("--database", database, "--migrate", "--workers", "2")
-        before = children_of(process.pid)
+        before = worker_pids(process.pid)
         assert len(before) == 2
 
         def ask(_number: int) -> int:
@@ -130,7 +118,7 @@ def test_two_workers_on_postgresql_answer_together_and_a_killed_one_is_replaced(
         victim = before.pop()
         os.kill(victim, signal.SIGKILL)
         assert ask(0) == 200
-        eventually(lambda: len(children_of(process.pid) - {victim}) == 2, "the worker is replaced")
+        eventually(lambda: len(worker_pids(process.pid) - {victim}) == 2, "the worker is replaced")
         assert process.stop() == 0
 
 
@@ -138,7 +126,7 @@ def test_two_workers_on_postgresql_answer_together_and_a_killed_one_is_replaced(
 def test_workers_end_when_their_parent_is_killed(start: Start) -> None:
     with postgres_server() as server, fresh_database(server) as database:
         process, _ = start("--database", database, "--migrate", "--workers", "2")
-        workers = children_of(process.pid)
+        workers = worker_pids(process.pid)
         process.kill()
         eventually(
             lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), "the workers are gone"
