@@ -35,10 +35,12 @@ class Driver(Protocol):
         """All domains that kcloud defined, running or not."""
 
     def define(self, spec: DomainSpec) -> None:
-        """Make the domain known (validated), or replace its definition. Does not start it."""
+        """Make the domain known (validated), or replace its definition. Does not start it. A running guest
+        shows the new metadata at once and gets the new hardware at its next start (not at a reboot)."""
 
     def start(self, uuid: UUID) -> None:
-        """Start a defined domain; a no-op when it runs."""
+        """Start a defined domain, or let a paused one go on; a no-op when it runs. Disks, networks and
+        devices must be there by now."""
 
     def stop(self, uuid: UUID, *, grace_seconds: float) -> None:
         """Ask the guest to shut down, then pull the plug; a no-op when it does not run or is unknown."""
@@ -50,10 +52,12 @@ class Driver(Protocol):
         """Forget a domain, destroying it if it runs; a no-op when it is unknown."""
 
     def addresses(self, uuid: UUID) -> tuple[str, ...]:
-        """IPv4 addresses that the guest's NICs got; empty until then or when unknown."""
+        """IPv4 addresses that the guest's NICs got, also of a guest that is off as long as its leases last;
+        empty until then or when unknown."""
 
     def ensure_network(self, spec: NetworkSpec) -> None:
-        """Define, start and autostart the NAT network if it is not so."""
+        """Define, start and autostart the NAT network if it is not so. DriverRefused when its range or
+        bridge is taken, or when guests run on a different network of that name."""
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call `changed` (from any thread, coalesced or not) whenever a domain's lifecycle state changes,

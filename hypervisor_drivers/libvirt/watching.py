@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 from hypervisor_drivers.driver import DriverError
 from hypervisor_drivers.libvirt.connection import Connection
@@ -23,6 +22,7 @@ class Watching:
         self._watchers: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
         self._ended = False
+        self._was_alive = True
 
     def add(self, changed: Callable[[], None]) -> None:
         with self._lock:
@@ -44,12 +44,25 @@ class Watching:
     def _run(self, heard: int) -> None:
         pulse = self._connection.pulse
         while not self._ended:
-            with suppress(DriverError), self._connection.asking("looking for the hypervisor"):
-                pass
-            beats = pulse.wait(heard, None if self._connection.alive else _LOOK_EVERY_SECONDS)
+            beats = pulse.wait(heard, None if self._look() else _LOOK_EVERY_SECONDS)
             if beats > heard and not self._ended:
                 heard = beats
                 self._tell()
+
+    def _look(self) -> bool:
+        """Open the connection where it is down; whether it stands now."""
+        was_alive, self._was_alive = self._was_alive, True
+        try:
+            with self._connection.asking("looking for the hypervisor"):
+                pass
+        except DriverError as error:
+            self._was_alive = False
+            if was_alive:
+                _LOG.warning("the hypervisor does not answer: %s", error)
+            return False
+        if not was_alive:
+            _LOG.info("the hypervisor answers again")
+        return self._connection.alive
 
     def _tell(self) -> None:
         with self._lock:
