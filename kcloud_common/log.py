@@ -8,6 +8,8 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
@@ -26,6 +28,16 @@ _SECRET_TEXT = (
 )  # fmt: skip
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _BARE = re.compile(r"^[^\s\"=]+$")
+
+
+@contextmanager
+def asked_by(identity: str) -> Iterator[None]:
+    """Lines logged within, on this thread, carry that request id."""
+    token = request_id.set(identity)
+    try:
+        yield
+    finally:
+        request_id.reset(token)
 
 
 def configure(level: str = "info", form: str = "text", stream: TextIO | None = None) -> None:

@@ -86,6 +86,8 @@ class ServerWant(Wire):
     reboot_count: int = 0
     console_count: int = 0
     """Raised each time somebody asks for the console log; the agent then uploads it and echoes the count."""
+    request_id: str = ""
+    """Of the request that waits for this state, for the logs."""
 
 
 class Assignment(Wire):

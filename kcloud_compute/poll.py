@@ -68,6 +68,7 @@ class AssignmentPoll:
         # Older than before is legal: a control plane that was restored from a backup is still the truth.
         if answer != known and not self._stopping.is_set():
             self._latest = answer
+            log.info("assignment_received", extra={"generation": answer.generation})
             self._arrived(answer)
         elif time.monotonic() - began < _MOST_OFTEN:
             # Nothing new, and at once: that is no long poll, and must not become a busy loop.

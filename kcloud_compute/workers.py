@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from kcloud_common.log import asked_by
 from kcloud_common.wire import ServerWant
 from kcloud_compute.actions import Action, PrepareDevice, ReleaseDevice
 from kcloud_compute.faults import Failure, failure, is_expected
@@ -77,6 +78,9 @@ class Workers:
             self._queue.put(running)
             if len(self._threads) < min(self._limit, len(self._running)):
                 self._threads.append(_daemon(self._work, f"kcloud-worker-{len(self._threads)}"))
+        with asked_by(_asker(job)):
+            steps = " ".join(action.step for action in job.actions)
+            log.info("work_begun", extra={**_about(job), "steps": steps})
         return True
 
     def steps(self) -> dict[Key, str]:
@@ -130,19 +134,23 @@ class Workers:
 
     def _carry_out(self, running: _Running) -> Outcome:
         job = running.job
-        for action in job.actions:
-            if running.cancelled.is_set() or self._closing:
-                return Outcome(job, running.step, interrupted=True)
-            running.step = action.step
-            if action.step in _SLOW:
-                self._wake()
-            try:
-                self._do(action, running.cancelled.is_set)
-            except Interrupted:
-                return Outcome(job, running.step, interrupted=True)
-            except Exception as error:
-                _log(job, action, error)
-                return Outcome(job, running.step, failure(error))
+        with asked_by(_asker(job)):
+            for action in job.actions:
+                if running.cancelled.is_set() or self._closing:
+                    return Outcome(job, running.step, interrupted=True)
+                running.step = action.step
+                if action.step in _SLOW:
+                    self._wake()
+                began = time.monotonic()
+                try:
+                    self._do(action, running.cancelled.is_set)
+                except Interrupted:
+                    return Outcome(job, running.step, interrupted=True)
+                except Exception as error:
+                    _log(job, action, error)
+                    return Outcome(job, running.step, failure(error))
+                took = round((time.monotonic() - began) * 1000)
+                log.info("step_done", extra={**_about(job), "step": action.step, "ms": took})
         return Outcome(job, running.step)
 
 
@@ -157,8 +165,18 @@ _SLOW = frozenset({"image", "stop"})
 
 def _log(job: Job, action: Action, error: Exception) -> None:
     """Neither the want nor the action: they carry what is the tenant's own business."""
-    facts = {"server_id": str(job.key[1]), "step": action.step, "reason": f"{type(error).__name__}: {error}"}
-    log.warning("action_failed", extra=facts, exc_info=None if is_expected(error) else error)
+    facts = {**_about(job), "step": action.step, "reason": f"{type(error).__name__}: {error}"}
+    log.warning("step_failed", extra=facts, exc_info=None if is_expected(error) else error)
+
+
+def _about(job: Job) -> dict[str, str]:
+    kind, id = job.key
+    return {"claim_id" if kind == "claim" else "server_id": str(id)}
+
+
+def _asker(job: Job) -> str:
+    """The request that waits for the job."""
+    return job.want.request_id if job.want else ""
 
 
 def _daemon(target: Callable[[], None], name: str) -> threading.Thread:

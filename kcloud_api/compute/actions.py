@@ -4,15 +4,20 @@ An action is opened in the transaction that writes the desired state, and closed
 the host reports, so the record can not differ from what happened.
 """
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from sqlalchemy import func
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from kcloud_api.compute.records import ActionRecord, EventRecord
 from kcloud_api.compute.tables import ActionEventRow, ActionRow
+
+log = logging.getLogger(__name__)
 
 CREATE, DELETE, START, STOP, REBOOT = "create", "delete", "start", "stop", "reboot"
 
@@ -45,6 +50,21 @@ def begin(session: Session, server_id: UUID, action: str, asker: Asker, *, now: 
     event = PLACING_EVENT if action == CREATE else EVENTS[action]
     session.add(row)
     session.add(ActionEventRow(id=uuid4(), action_id=row.id, event=event, start=now))
+    facts = {"server_id": str(server_id), "action": action, "request_id": asker.request_id}
+    log.info("action_begun", extra=facts)
+
+
+def requests(session: Session, server_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Which request last asked something of each server: with it, one id follows an action through the logs
+    of API, controller and host."""
+    later = aliased(ActionRow)
+    newest = select(func.max(later.start)).where(later.server_id == ActionRow.server_id).scalar_subquery()
+    found = session.exec(
+        select(ActionRow.server_id, ActionRow.request_id).where(
+            col(ActionRow.server_id).in_(server_ids), ActionRow.start == newest
+        )
+    )
+    return dict(found.all())
 
 
 def step(session: Session, server_id: UUID, action: str, *, host_name: str, now: datetime) -> None:

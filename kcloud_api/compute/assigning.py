@@ -11,6 +11,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import service as accelerator
+from kcloud_api.compute import actions
 from kcloud_api.compute.reading import record_of
 from kcloud_api.compute.states import State
 from kcloud_api.compute.tables import AssignmentRow, ConsoleRow, ServerRow
@@ -76,7 +77,9 @@ def assigned_servers(session: Session, host_id: UUID) -> tuple[ServerWant, ...]:
     ids = [row.id for row in rows]
     claims = accelerator.claims_of(session, ids) if ids else {}
     ports = network.ports_of(session, ids) if ids else {}
-    return tuple(want_of(record_of(row), claims.get(row.id, ()), ports.get(row.id, ())) for row in rows)
+    asked = actions.requests(session, ids) if ids else {}
+    wants = (want_of(record_of(row), claims.get(row.id, ()), ports.get(row.id, ())) for row in rows)
+    return tuple(want.model_copy(update={"request_id": asked.get(want.id, "")}) for want in wants)
 
 
 def holds_servers(session: Session, host_id: UUID) -> bool:

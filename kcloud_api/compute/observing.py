@@ -90,10 +90,9 @@ def _apply(session: Session, row: ServerRow, event: Event, report: ServerReport,
             _failed(session, row, report, now)
         case Event.GONE:
             _gone(session, row, now)
-    log.info(
-        "server_observed",
-        extra={"server_id": str(row.id), "event": event.value, "was": was, "state": row.state},
-    )
+    facts = {"server_id": str(row.id), "host": row.host_name, "seen": event.value, "was": was}
+    asked = actions.requests(session, [row.id])
+    log.info("server_observed", extra={**facts, "state": row.state, "request_id": asked.get(row.id, "")})
 
 
 def _running(session: Session, row: ServerRow, report: ServerReport, now: datetime) -> None:

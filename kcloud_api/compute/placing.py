@@ -24,6 +24,7 @@ from kcloud_api.placement import service as placement
 from kcloud_api.placement.candidates import Candidate, Refusal
 from kcloud_api.scheduler import reasons
 from kcloud_api.scheduler.request import from_flavor
+from kcloud_common import log as logs
 from kcloud_common.errors import BadRequest, OutOfCapacity, StaleGeneration
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,13 @@ def place_next(session: Session) -> UUID | None:
     ).first()
     if row is None:
         return None
+    with logs.asked_by(actions.requests(session, [row.id]).get(row.id, "")):
+        _decide(session, row)
+    session.flush()
+    return row.id
+
+
+def _decide(session: Session, row: ServerRow) -> None:
     try:
         with session.begin_nested():
             _place(session, row)
@@ -59,8 +67,6 @@ def place_next(session: Session) -> UUID | None:
         # One server that cannot even be considered must not keep all later ones waiting.
         log.exception("placing_failed", extra={"server_id": str(row.id)})
         _fault(session, row, "internal_error", "The server could not be placed.", repr(error))
-    session.flush()
-    return row.id
 
 
 def _place(session: Session, row: ServerRow) -> None:
