@@ -28,7 +28,7 @@ IMAGE_SOURCES = ("host_image.py", "files/host-*", "initramfs.py", "rootfs.py", "
 READY = b"LAB-READY"
 FAILED = b"LAB-FAILED"
 BOOT_SECONDS = 300.0
-WARM_UP = "virsh domcapabilities --virttype kvm && virsh domcapabilities --virttype qemu && sync"
+WARM_UP = "virsh capabilities && virsh domcapabilities --virttype kvm && sync"
 
 
 @dataclass(frozen=True, slots=True)

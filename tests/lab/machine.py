@@ -1,4 +1,4 @@
-"""The lab host as tests see it: commands, Python with kcloud's packages, its PCI devices as sysfs shows them."""
+"""The lab host as tests see it: commands, Python with kcloud's packages, PCI devices as sysfs shows them."""
 
 import json
 from collections.abc import Mapping

@@ -1,0 +1,107 @@
+"""A server with a real accelerator: through the public API, an agent on a real kernel, vfio and the IOMMU."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openstack.compute.v2.flavor import Flavor
+
+from kcloud_cli.lab.machine import NPU_ADDRESS
+from tests.e2e.processes import eventually
+from tests.lab.control import HOST, RESOURCE_CLASS, Control, start_control
+from tests.lab.machine import LabMachine
+
+pytestmark = [
+    pytest.mark.lab,
+    # The SDK warns about parts of itself that we do not use.
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
+]
+
+
+@pytest.fixture(scope="module")
+def control(lab: LabMachine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Control]:
+    """A cloud whose one host is the lab host."""
+    started = start_control(tmp_path_factory.mktemp("control"))
+    try:
+        started.enroll(f"root@127.0.0.1:{lab.host.ssh_port}", lab.host.key)
+        yield started
+    finally:
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def image(control: Control, tiny_image: Path) -> str:
+    made = control.demo.image.create_image(
+        "tiny", data=tiny_image.read_bytes(), disk_format="qcow2", container_format="bare"
+    )
+    return str(made.id)
+
+
+@pytest.fixture(scope="module")
+def flavor(control: Control) -> Flavor:
+    made = control.admin.compute.create_flavor(name="npu", ram=256, vcpus=1, disk=0)
+    return control.admin.compute.create_flavor_extra_specs(made, {f"resources:{RESOURCE_CLASS}": "1"})
+
+
+def test_an_enrolment_may_be_repeated(control: Control, lab: LabMachine) -> None:
+    before = control.kcloud("host", "show", HOST).splitlines()[0]
+    said = control.enroll(f"root@127.0.0.1:{lab.host.ssh_port}", lab.host.key)
+    assert "kcloud doctor says" in said
+    assert control.kcloud("host", "show", HOST).splitlines()[0] == before
+    assert lab.run("stat", "-c", "%a", "/etc/kcloud/compute.conf").strip() == "600"
+    assert lab.run("ls", "/etc/kcloud").split() == ["compute.conf"]
+
+
+def test_a_guest_sees_its_device_reads_it_by_dma_and_leaves_no_trace(
+    control: Control, lab: LabMachine, image: str, flavor: Flavor
+) -> None:
+    before = lab.view()
+    server = control.boot("with-npu", image, flavor)
+    assert server.status == "ACTIVE", server.fault
+    assert lab.driver(NPU_ADDRESS) == "vfio-pci"
+
+    console = control.console_with(server, "GUEST-READY with-npu")
+    assert re.search(r"^GUEST-PCI .* Class 0108: 1b36:0010 nvme", console, re.M), console
+    assert "GUEST-DMA /dev/nvme0n1 KCLOUD-NVME-NS1" in console
+    provider = "pci_0000_41_00_0"
+    assert any(name.endswith(provider) for name in control.allocations())
+
+    control.delete(server)
+    assert_nothing_left(control, lab, before)
+
+
+def test_a_server_survives_the_reboot_of_its_host(
+    control: Control, lab: LabMachine, image: str, flavor: Flavor
+) -> None:
+    before = lab.view()
+    server = control.boot("survivor", image, flavor)
+    assert server.status == "ACTIVE", server.fault
+    held = control.allocations()
+    boot = lab.boot_id()
+
+    lab.reboot()
+
+    assert lab.boot_id() != boot
+    control.wait_status(server, "SHUTOFF")
+    assert control.allocations() == held
+    eventually(
+        lambda: lab.driver(NPU_ADDRESS) == "vfio-pci", "the device is bound again", seconds=120, every=1
+    )
+    control.delete(server)
+    assert_nothing_left(control, lab, before)
+
+
+def assert_nothing_left(control: Control, lab: LabMachine, before: str) -> None:
+    """The host's devices read as before, and neither it nor the control plane holds anything."""
+    assert lab.view() == before
+    assert lab.run("virsh", "list", "--all", "--name").split() == []
+    assert control.allocations() == {}
+    state = "/var/lib/kcloud/compute"
+    assert lab.run("ls", f"{state}/servers", f"{state}/journal").split() == [
+        f"{state}/journal:",
+        f"{state}/servers:",
+    ]
+    links = lab.run("ip", "-o", "link")
+    assert not re.search(r"\b(vnet|tap)\d+", links), links
