@@ -1,4 +1,4 @@
-"""Threads that carry out jobs: one job per key at a time, its actions in order, the first failure ends it.
+"""Threads that carry out jobs: one job per key at a time, its stages in order, a failure ends it.
 
 Threads are daemons: an agent that is told to end does not wait for a guest's graceful shutdown. Whatever is
 left half done is finished by the next agent.
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from kcloud_common.log import asked_by
@@ -17,6 +18,8 @@ from kcloud_common.wire import ServerWant
 from kcloud_compute.actions import Action, PrepareDevice, ReleaseDevice
 from kcloud_compute.faults import Failure, failure, is_expected
 from kcloud_compute.images import Cancelled, Interrupted
+from kcloud_compute.stages import gravest, stages
+from kcloud_compute.together import at_once
 
 log = logging.getLogger(__name__)
 
@@ -134,24 +137,39 @@ class Workers:
 
     def _carry_out(self, running: _Running) -> Outcome:
         job = running.job
-        with asked_by(_asker(job)):
-            for action in job.actions:
-                if running.cancelled.is_set() or self._closing:
-                    return Outcome(job, running.step, interrupted=True)
-                running.step = action.step
-                if action.step in _SLOW:
-                    self._wake()
-                began = time.monotonic()
-                try:
-                    self._do(action, running.cancelled.is_set)
-                except Interrupted:
-                    return Outcome(job, running.step, interrupted=True)
-                except Exception as error:
-                    _log(job, action, error)
-                    return Outcome(job, running.step, failure(error))
-                took = round((time.monotonic() - began) * 1000)
-                log.info("step_done", extra={**_about(job), "step": action.step, "ms": took})
+        for stage in stages(job.actions):
+            if running.cancelled.is_set() or self._closing:
+                return Outcome(job, running.step, interrupted=True)
+            running.step = stage[0].step
+            if running.step in _SLOW:
+                self._wake()
+            errors = at_once([partial(self._attempt, running, action) for action in stage])
+            ended = gravest(stage, errors)
+            if ended is not None:
+                return _outcome(job, *ended)
+            running.step = stage[-1].step
         return Outcome(job, running.step)
+
+    def _attempt(self, running: _Running, action: Action) -> BaseException | None:
+        """What went wrong, if anything did."""
+        job, began = running.job, time.monotonic()
+        with asked_by(_asker(job)):
+            try:
+                self._do(action, running.cancelled.is_set)
+            except BaseException as error:
+                _log(job, action, error)
+                return error
+            took = round((time.monotonic() - began) * 1000)
+            log.info("step_done", extra={**_about(job), "step": action.step, "ms": took})
+        return None
+
+
+def _outcome(job: Job, action: Action, error: BaseException) -> Outcome:
+    if isinstance(error, Interrupted):
+        return Outcome(job, action.step, interrupted=True)
+    if isinstance(error, Exception):
+        return Outcome(job, action.step, failure(error))
+    raise error
 
 
 def _aim(want: ServerWant) -> tuple[object, ...]:
@@ -163,8 +181,10 @@ _SLOW = frozenset({"image", "stop"})
 """Steps that are worth a report of their own."""
 
 
-def _log(job: Job, action: Action, error: Exception) -> None:
+def _log(job: Job, action: Action, error: BaseException) -> None:
     """Neither the want nor the action: they carry what is the tenant's own business."""
+    if isinstance(error, Interrupted) or not isinstance(error, Exception):
+        return
     facts = {**_about(job), "step": action.step, "reason": f"{type(error).__name__}: {error}"}
     log.warning("step_failed", extra=facts, exc_info=None if is_expected(error) else error)
 

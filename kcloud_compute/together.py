@@ -1,0 +1,24 @@
+"""Does several deeds at once and returns when all are done."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def at_once(deeds: Sequence[Callable[[], Result]]) -> list[Result]:
+    """What they return, in order; they may not raise. The first is done on this thread, the others on daemon
+    threads: a process that ends does not wait for them."""
+    results: dict[int, Result] = {}
+
+    def do(number: int) -> None:
+        results[number] = deeds[number]()
+
+    others = [threading.Thread(target=do, args=(number,), daemon=True) for number in range(1, len(deeds))]
+    for thread in others:
+        thread.start()
+    do(0)
+    for thread in others:
+        thread.join()
+    return [results[number] for number in range(len(deeds))]
