@@ -61,8 +61,16 @@ async def assignment(
     with nudged_by(request.app.state.bus, f"assignment:{host_id}") as nudge:
         number = await run_in_threadpool(_hello, request, host_id)
         while number == after and await nudge.wait(until - time.monotonic()):
-            number = await _read(request, lambda session: assigning.generation(session, host_id))
+            newer = await _read(request, lambda session: _newer(session, host_id, after))
+            if newer is not None:
+                return newer
     return await _read(request, lambda session: reporting.assignment(session, host_id))
+
+
+def _newer(session: Session, host_id: UUID, after: int) -> Assignment | None:
+    if assigning.generation(session, host_id) == after:
+        return None
+    return reporting.assignment(session, host_id)
 
 
 def _hello(request: Request, host_id: UUID) -> int:
