@@ -34,6 +34,7 @@ def prefixes(database: Database) -> RequestIdentity:
         return {"base": str(request.base_url)}
 
     @app.post("/documents")
+    @app.put("/documents")
     def document(document: Document) -> dict[str, str]:
         return {"name": document.name, "logged_as": log.request_id.get()}
 
@@ -95,6 +96,17 @@ def test_streamed_data_is_not_subject_to_the_limit(url: str) -> None:
         headers={"Content-Type": "application/octet-stream"},
     )
     assert answer.json() == {"size": 3_000_000}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_document_that_calls_itself_data_is_limited_all_the_same(url: str, method: str) -> None:
+    answer = httpx.request(
+        method,
+        f"{url}/compute/documents",
+        content=b"x" * 3_000_000,
+        headers={"Content-Type": "application/octet-stream"},
+    )
+    assert answer.status_code == 413
 
 
 @pytest.mark.parametrize(
