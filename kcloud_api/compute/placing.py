@@ -89,6 +89,7 @@ def _place(session: Session, row: ServerRow) -> None:
 
 def _claim(session: Session, row: ServerRow, candidate: Candidate) -> None:
     assigning.changed(session, candidate.host_id)
+    host_name = assigning.host_name(session, candidate.host_id)
     consumer = placement.ConsumerRecord(id=row.id, project_id=row.project_id, user_id=row.user_id)
     placement.claim(session, consumer, candidate)
     accelerator.claim(session, row.id, candidate.allocations)
@@ -96,12 +97,12 @@ def _claim(session: Session, row: ServerRow, candidate: Candidate) -> None:
     now = utcnow()
     row.state = after(State(row.state), Event.PLACED)
     row.host_id = candidate.host_id
-    row.host_name = assigning.host_name(session, candidate.host_id)
+    row.host_name = host_name
     row.updated_at = now
     row.generation += 1
-    actions.step(session, row.id, CREATE, host_name=row.host_name, now=now)
+    actions.step(session, row.id, CREATE, host_name=host_name, now=now)
     session.flush()
-    log.info("server_placed", extra={"server_id": str(row.id), "host": row.host_name})
+    log.info("server_placed", extra={"server_id": str(row.id), "host": host_name})
 
 
 def _refuse(session: Session, row: ServerRow, refusals: Sequence[Refusal]) -> None:

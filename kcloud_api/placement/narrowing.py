@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -83,22 +84,28 @@ def _needs(request: ResourceRequest) -> list[_Need]:
 
 def _rarest(session: Session, request: ResourceRequest) -> _Need | None:
     """The class that fewest hosts can serve; None when there is one that no host can."""
-    counted: list[tuple[int, bool, str, _Need]] = []
-    for need in _needs(request):
-        name = need.resource_class
-        fitting = (
-            select(InventoryRow.root_id)
-            .where(InventoryRow.resource_class == name, InventoryRow.free >= need.most)
-            .distinct()
-            .limit(ENOUGH_TO_COMPARE)
-            .subquery()
-        )
-        count = session.exec(select(func.count()).select_from(fitting)).one()
-        counted.append((count, name in EVERYWHERE, name, need))
-    if not counted:
+    needs = _needs(request)
+    if not needs:
         return None
+    # One question for all classes: this is asked for every server that is placed.
+    counts = session.connection().execute(sql_select(*(_fitting_count(need) for need in needs))).one()
+    counted = [
+        (count, need.resource_class in EVERYWHERE, need.resource_class, need)
+        for count, need in zip(counts, needs, strict=True)
+    ]
     count, _, _, rarest = min(counted)
     return rarest if count else None
+
+
+def _fitting_count(need: _Need) -> ScalarSelect[int]:
+    fitting = (
+        select(InventoryRow.root_id)
+        .where(InventoryRow.resource_class == need.resource_class, InventoryRow.free >= need.most)
+        .distinct()
+        .limit(ENOUGH_TO_COMPARE)
+        .subquery()
+    )
+    return select(func.count()).select_from(fitting).scalar_subquery()
 
 
 def _required_anywhere(request: ResourceRequest) -> list[str]:

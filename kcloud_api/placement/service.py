@@ -119,15 +119,19 @@ def claim(session: Session, consumer: ConsumerRecord, candidate: Candidate) -> N
     generations.lock(session, candidate.allocations)
     for provider_id in sorted(candidate.allocations):
         generations.advance(session, provider_id, candidate.generations[provider_id])
-    for provider_id, amounts in sorted(candidate.allocations.items()):
-        for resource_class, amount in sorted(amounts.items()):
-            _take_stock(session, provider_id, resource_class, amount)
-            session.add(
-                AllocationRow(
-                    consumer_id=consumer.id, provider_id=provider_id,
-                    resource_class=resource_class, used=amount,
-                )
-            )  # fmt: skip
+    taken = [
+        _Take(provider_id, resource_class, amount)
+        for provider_id, amounts in sorted(candidate.allocations.items())
+        for resource_class, amount in sorted(amounts.items())
+    ]
+    _take_stocks(session, taken)
+    session.add_all(
+        AllocationRow(
+            consumer_id=consumer.id, provider_id=take.provider_id,
+            resource_class=take.resource_class, used=take.amount,
+        )
+        for take in taken
+    )  # fmt: skip
     session.add(
         ConsumerRow(
             id=consumer.id,
@@ -193,26 +197,47 @@ def _explain(session: Session, request: ResourceRequest, known: set[UUID]) -> It
             yield refuse(tree, request)
 
 
-def _take_stock(session: Session, provider_id: UUID, resource_class: str, amount: int) -> None:
-    """Move `amount` from free to used, or OutOfCapacity."""
-    mine = (
-        col(InventoryRow.provider_id) == provider_id,
-        col(InventoryRow.resource_class) == resource_class,
+@dataclass(frozen=True, slots=True)
+class _Take:
+    """So much of one class from one provider."""
+
+    provider_id: UUID
+    resource_class: str
+    amount: int
+
+
+def _take_stocks(session: Session, taken: Iterable[_Take]) -> None:
+    """Move each amount from free to used, or OutOfCapacity."""
+    taken = tuple(taken)
+    providers = sorted({take.provider_id for take in taken})
+    rows = session.exec(
+        select(InventoryRow)
+        .where(col(InventoryRow.provider_id).in_(providers))
+        .execution_options(populate_existing=True)
     )
-    row = session.exec(select(InventoryRow).where(*mine).execution_options(populate_existing=True)).first()
-    code = misfit(reading.stock_of(row), amount) if row is not None else "resource_class_short"
-    if code is None:
-        # The condition is repeated where it counts: in the statement that takes.
-        taken = session.exec(
-            update(InventoryRow)
-            .where(*mine, col(InventoryRow.free) >= amount)
-            .values(used=InventoryRow.used + amount, free=InventoryRow.free - amount)
-            .execution_options(synchronize_session=False)
+    stocks = {(row.provider_id, row.resource_class): reading.stock_of(row) for row in rows}
+    for take in taken:
+        stock = stocks.get((take.provider_id, take.resource_class))
+        code = misfit(stock, take.amount) if stock is not None else "resource_class_short"
+        if code is not None or not _move(session, take):
+            raise OutOfCapacity(
+                f"{take.amount} {take.resource_class} no longer fit into "
+                f"resource provider {take.provider_id}",
+                provider=str(take.provider_id), resource_class=take.resource_class, needed=take.amount,
+                reason=code or "resource_class_short",
+            )  # fmt: skip
+
+
+def _move(session: Session, take: _Take) -> bool:
+    """The condition is repeated here, where it counts: in the statement that takes."""
+    moved = session.exec(
+        update(InventoryRow)
+        .where(
+            col(InventoryRow.provider_id) == take.provider_id,
+            col(InventoryRow.resource_class) == take.resource_class,
+            col(InventoryRow.free) >= take.amount,
         )
-        if taken.rowcount == 1:
-            return
-    raise OutOfCapacity(
-        f"{amount} {resource_class} no longer fit into resource provider {provider_id}",
-        provider=str(provider_id), resource_class=resource_class, needed=amount,
-        reason=code or "resource_class_short",
-    )  # fmt: skip
+        .values(used=InventoryRow.used + take.amount, free=InventoryRow.free - take.amount)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(moved.rowcount == 1)
