@@ -9,6 +9,7 @@ from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from kcloud_api.caller import Caller
+from kcloud_api.compute.name_pattern import checked_pattern
 from kcloud_api.compute.records import (
     FlavorSnapshot,
     HostedServer,
@@ -129,11 +130,7 @@ def _name_matches(pattern: str) -> ColumnElement[bool]:
     if PLAIN.match(pattern):
         escaped = pattern.replace("_", r"\_")
         return col(ServerRow.name).like(f"%{escaped}%", escape="\\")
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise BadRequest(f"Invalid name filter {pattern!r}: {error}", field="name") from error
-    return col(ServerRow.name).regexp_match(pattern)
+    return col(ServerRow.name).regexp_match(checked_pattern(pattern))
 
 
 def _ordered(query: SelectOfScalar[ServerRow], page: Page) -> SelectOfScalar[ServerRow]:
