@@ -12,6 +12,8 @@ from kcloud_common.errors import BadRequest
 TRUE = frozenset({"", "1", "t", "true", "on", "y", "yes"})
 FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
 NO_SERVER = UUID(int=0)
+MOST_DIGITS = 9
+"""Of a limit. Python does not even read a number of some thousand digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def _states(status: str | None, scope: Scope) -> frozenset[State] | None:
 def _limit(text: str | None, most: int) -> int:
     if text is None or text == "":
         return most
-    if not (text.isascii() and text.isdecimal()):
+    if not (text.isascii() and text.isdecimal()) or len(text) > MOST_DIGITS:
         raise BadRequest(
             f"Invalid input for query parameters limit. Value: {text}. '{text}' does not match '^[0-9]*$'",
             field="limit",

@@ -96,7 +96,9 @@ def amounts(key: str, text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in text.split(","):
         name, separator, number = part.strip().partition(":")
-        if not (separator and number.isascii() and number.isdecimal() and 0 < int(number) <= LARGEST):
+        # Its length first: Python does not even read a number of some thousand digits.
+        is_number = number.isascii() and number.isdecimal() and len(number) <= len(str(LARGEST))
+        if not (separator and is_number and 0 < int(number) <= LARGEST):
             raise BadRequest(
                 f"Badly formed {key} parameter: want CLASS:AMOUNT,... (1 or more). Got: {text}",
                 field=key,

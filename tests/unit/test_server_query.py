@@ -49,3 +49,8 @@ def test_a_page_is_bounded() -> None:
 def test_a_page_that_is_none_is_refused(params: dict[str, str]) -> None:
     with pytest.raises(BadRequest):
         page_of(params, 1000)
+
+
+def test_a_limit_of_thousands_of_digits_is_refused() -> None:
+    with pytest.raises(BadRequest):
+        page_of({"limit": "9" * 5000}, 1000)
