@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import requires
 from pathlib import Path
@@ -51,23 +52,34 @@ Say = Callable[[str], None]
 def enrol(remote: Remote, api: OperatorApi, wish: Wish, say: Say = print) -> HostView:
     """The host, up and known to the control plane."""
     conf = compute_conf(wish.host, wish.api_url, wish.settings)
-    machine = look(remote, wish)
-    python = provide_python(remote, machine, say)
-    release = bundle()
-    remote.run(["sh", "-c", _file("unpack.sh"), "unpack", release.digest, python], data=release.data)
-    say(f"agent {release.digest} installed in /opt/kcloud")
-    remote.write(CONF_FILE, conf.encode(), "0600")
-    examine(remote, wish, say)
+    with _step(say, "machine looked at"):
+        machine = look(remote, wish)
+    with _step(say, "agent installed in /opt/kcloud"):
+        python = provide_python(remote, machine, say)
+        release = bundle()
+        remote.run(["sh", "-c", _file("unpack.sh"), "unpack", release.digest, python], data=release.data)
+        remote.write(CONF_FILE, conf.encode(), "0600")
+    with _step(say, "kcloud doctor run"):
+        examine(remote, wish, say)
     epoch = max((host.epoch for host in api.hosts() if host.name == wish.host), default=-1)
-    stop_agent(remote, machine)
-    if not is_same_host(api, wish.host, machine.host_id):
-        remote.run(["rm", "-f", IDENTITY])
-        remote.write(TOKEN_FILE, api.enrolment_token(wish.host).encode(), "0600")
-    start_agent(remote, machine)
-    say("agent started")
-    host = wait_ready(remote, api, wish, epoch)
+    with _step(say, "agent started"):
+        stop_agent(remote, machine)
+        if not is_same_host(api, wish.host, machine.host_id):
+            remote.run(["rm", "-f", IDENTITY])
+            remote.write(TOKEN_FILE, api.enrolment_token(wish.host).encode(), "0600")
+        start_agent(remote, machine)
+    with _step(say, "host reported"):
+        host = wait_ready(remote, api, wish, epoch)
     remote.run(["rm", "-f", TOKEN_FILE])
     return host
+
+
+@contextmanager
+def _step(say: Say, what: str) -> Iterator[None]:
+    """A line for what was done, with its seconds, once it is done."""
+    started = time.monotonic()
+    yield
+    say(f"{time.monotonic() - started:7.1f} s  {what}")
 
 
 def look(remote: Remote, wish: Wish) -> Machine:
@@ -125,7 +137,7 @@ def provide_python(remote: Remote, machine: Machine, say: Say) -> str:
 def examine(remote: Remote, wish: Wish, say: Say) -> None:
     """The host's first `kcloud doctor`; what it calls an error ends the enrolment."""
     status, out, err = remote.attempt(["/opt/kcloud/bin/kcloud", "doctor", "--config-file", CONF_FILE])
-    say("kcloud doctor says:\n" + "\n".join(f"    {line}" for line in (out or err).rstrip().splitlines()))
+    say("kcloud doctor:\n" + "\n".join(f"    {line}" for line in (out or err).rstrip().splitlines()))
     if status and not wish.despite_doctor:
         raise PermanentError("the doctor found errors on the machine: mend them, or pass --despite-doctor")
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from kcloud_cli.lab.process import run_as_root
+
 
 def cache_root(environ: Mapping[str, str] = os.environ) -> Path:
     """`$KCLOUD_CACHE`, else `kcloud` in the user's cache folder."""
@@ -66,9 +68,20 @@ def under_construction(target: Path) -> Iterator[Path | None]:
         partial.rename(target)
 
 
+def forget_old(folder: Path, kind: str, *, keep: int) -> None:
+    """Of the artefacts `KIND-digest` in `folder`, remove all but the `keep` that were made last."""
+    made = sorted(folder.glob(f"{kind}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for artefact in made[keep:]:
+        remove_tree(artefact)
+        (folder / f".{artefact.name}.lock").unlink(missing_ok=True)
+
+
 def remove_tree(folder: Path) -> None:
-    """Remove a folder that may not exist; nothing may be mounted below it."""
+    """Remove a folder that may not exist, with what root wrote in it; nothing may be mounted below it."""
     if folder.is_symlink() or not folder.exists():
         folder.unlink(missing_ok=True)
         return
-    shutil.rmtree(folder)
+    try:
+        shutil.rmtree(folder)
+    except PermissionError:
+        run_as_root(["rm", "-rf", "--one-file-system", folder])

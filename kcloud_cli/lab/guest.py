@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kcloud_cli.lab import debian_guest, tiny
-from kcloud_cli.lab.cache import cache_root, digest, sources, under_construction
+from kcloud_cli.lab.cache import cache_root, digest, forget_old, sources, under_construction
 from kcloud_cli.lab.debian import open_suite
 from kcloud_cli.lab.process import LabError, phase, require
 
@@ -47,6 +47,7 @@ def guest_image(kind: str, cache: Path | None = None) -> Path:
         with phase(f"{kind} guest image built"), under_construction(target) as work:
             if work is not None:
                 recipe.build(cache, chosen, work)
+        forget_old(target.parent, kind, keep=2)
     return target / "disk.qcow2"
 
 

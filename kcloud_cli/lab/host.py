@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kcloud_cli.lab import host_image, monitor, rootfs
-from kcloud_cli.lab.cache import cache_root, digest, locked, remove_tree, sources, under_construction
+from kcloud_cli.lab.cache import (
+    cache_root,
+    digest,
+    forget_old,
+    locked,
+    remove_tree,
+    sources,
+    under_construction,
+)
 from kcloud_cli.lab.debian import open_suite
 from kcloud_cli.lab.machine import NAMESPACE_BYTES, NAMESPACE_TEXT, MachineFiles, command
 from kcloud_cli.lab.process import LabError, phase, require, run
@@ -28,7 +36,6 @@ IMAGE_SOURCES = ("host_image.py", "files/host-*", "initramfs.py", "rootfs.py", "
 READY = b"LAB-READY"
 FAILED = b"LAB-FAILED"
 BOOT_SECONDS = 300.0
-WARM_UP = "virsh capabilities && virsh domcapabilities --virttype kvm && sync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,8 @@ def image() -> Path:
             host_image.build(cache, chosen, installed, work)
             with phase("lab host: first boot, warms libvirt's caches"):
                 _boot_once(work)
+    forget_old(target.parent, "host", keep=2)
+    forget_old(target.parent, "root", keep=1)
     return target
 
 
@@ -160,7 +169,7 @@ def _boot_once(work: Path) -> None:
     host = _launch(files)
     try:
         _wait_ready(files, boots=1)
-        run(host.ssh_command(WARM_UP))
+        run(host.ssh_command(host_image.WARM_UP))
     finally:
         _end(files)
     shutil.rmtree(files.run)

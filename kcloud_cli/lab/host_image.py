@@ -19,6 +19,8 @@ PACKAGES = tuple((FILES / "host-packages.txt").read_text().split())
 MODULES = tuple((FILES / "host-modules.txt").read_text().split())
 ROOT_DISK_MODULES = ("virtio_pci", "virtio_blk", "crc32c_generic", "ext4")
 DISK_SIZE = "6G"
+WARM_UP = "virsh capabilities && virsh domcapabilities --virttype kvm && sync"
+"""Libvirt probes each QEMU once, half a minute here, and keeps what it learned."""
 
 
 @dataclass(frozen=True, slots=True)

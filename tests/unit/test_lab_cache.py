@@ -1,11 +1,12 @@
 """What the lab builds is there whole or not at all, once however many ask."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from kcloud_cli.lab.cache import cache_root, digest, under_construction
+from kcloud_cli.lab.cache import cache_root, digest, forget_old, under_construction
 
 
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
@@ -52,3 +53,11 @@ def test_the_cache_is_where_the_environment_says() -> None:
 
 def test_parts_of_a_digest_do_not_run_together() -> None:
     assert digest(["ab", "c"]) != digest(["a", "bc"])
+
+
+def test_only_the_newest_artefacts_of_a_kind_are_kept(tmp_path: Path) -> None:
+    for age, name in enumerate(("host-new", "host-older", "host-oldest", "root-old")):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    forget_old(tmp_path, "host", keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["host-new", "host-older", "root-old"]
