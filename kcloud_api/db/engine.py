@@ -4,8 +4,9 @@ SQLite is run as a server would be: WAL, foreign keys off (services own their ta
 for every transaction that may write, so that two writers queue at BEGIN and never deadlock on upgrade.
 """
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
@@ -25,12 +26,25 @@ def wake_after_commit(session: Session, *topics: str) -> None:
 
 def make_engine(url: str) -> Engine:
     """An engine for `sqlite:///...` or `postgresql+psycopg://...`."""
-    if make_url(url).get_backend_name() == "sqlite":
-        engine = create_engine(url, pool_size=20, max_overflow=60, connect_args={"timeout": 30})
+    # Errors carry a statement's parameters, and errors are logged: password hashes and user data are not.
+    if (parsed := make_url(url)).get_backend_name() == "sqlite":
+        _make_private(parsed.database)
+        engine = create_engine(
+            url, pool_size=20, max_overflow=60, connect_args={"timeout": 30}, hide_parameters=True
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(url, pool_size=10, max_overflow=40, pool_pre_ping=True)
+    return create_engine(url, pool_size=10, max_overflow=40, pool_pre_ping=True, hide_parameters=True)
+
+
+def _make_private(database: str | None) -> None:
+    """Make the file before SQLite does, for its owner alone: it holds the keys that seal tokens. SQLite gives
+    the files beside it the same mode."""
+    if database and database != ":memory:" and not database.startswith("file:"):
+        # Whatever else is wrong with the path is SQLite's to say.
+        with suppress(OSError):
+            os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the DBAPI has no type
