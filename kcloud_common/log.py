@@ -27,7 +27,7 @@ _SECRET_TEXT = (
     (re.compile(r"\bgAAAAA[\w=-]{20,}"), HIDDEN),
 )  # fmt: skip
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-_BARE = re.compile(r"^[^\s\"=]+$")
+_BARE = re.compile(r"[^\s\"=]+")
 
 
 @contextmanager
@@ -93,14 +93,14 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """`time level event key=value ...`; a traceback follows on its own lines."""
+    """`time level event key=value ...`; a traceback follows on its own lines, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         said = facts(record)
-        head = f"{said.pop('time')} {said.pop('level')} {said.pop('event')}"
+        head = f"{said.pop('time')} {said.pop('level')} {_one_line(str(said.pop('event')))}"
         line = " ".join([head, *(f"{name}={_quoted(value)}" for name, value in said.items())])
-        trace = _traceback(self, record)
-        return f"{line}\n{trace}" if trace else line
+        # Indented: an error's text may have line ends of its own, and must not look like another event.
+        return "\n  ".join([line, *map(_one_line, _traceback(self, record).splitlines())])
 
 
 class JsonFormatter(logging.Formatter):
@@ -111,10 +111,17 @@ class JsonFormatter(logging.Formatter):
         trace = _traceback(self, record)
         if trace:
             said["exception"] = trace
-        return json.dumps(said, ensure_ascii=False)
+        return json.dumps(said)
 
 
 def _quoted(value: object) -> str:
     text = str(value)
-    # Quoted through JSON, so that a newline in a value can never forge a second line.
-    return text if _BARE.match(text) else json.dumps(text, ensure_ascii=False)
+    if text.isprintable():
+        return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    # Escaped, so that no value can end its line or speak to a terminal: not all that does is ASCII.
+    return json.dumps(text)
+
+
+def _one_line(text: str) -> str:
+    """Other people's messages are sentences with values in them."""
+    return text if text.isprintable() else json.dumps(text)[1:-1]

@@ -2,7 +2,7 @@
 
 import re
 
-UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def tail(log: bytes, lines: int | None) -> str:

@@ -72,10 +72,27 @@ def test_a_secret_is_never_written(form: str) -> None:
     assert "db/kcloud" in stream.getvalue()
 
 
-def test_a_value_cannot_forge_a_second_line() -> None:
-    stream = said("text")
-    logger.info("x", extra={"name_given": "a\n2026-01-01 info forged"})
-    assert stream.getvalue().count("\n") == 1
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x0c", "\x1e", "\x85", "\u2028"])
+def test_no_value_message_or_error_can_forge_an_event(form: str, end: str) -> None:
+    forged = "2026-01-01T00:00:00.000+00:00 info forged"
+    stream = said(form)
+    logger.info("x", extra={"name_given": f"a{end}{forged}", "other": end, "last": f"a{end}"})
+    logger.info("a sentence of %s", f"another library{end}{forged}")
+    try:
+        raise ValueError(f"what was sent{end}{forged}")
+    except ValueError:
+        logger.exception("broken")
+    lines = stream.getvalue().splitlines()
+    assert len([line for line in lines if not line.startswith("  ")]) == 3
+    assert not any(line.startswith(forged) for line in lines)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nothing_that_is_logged_speaks_to_a_terminal(form: str) -> None:
+    stream = said(form)
+    logger.info("hello \x1b[2J", extra={"name_given": "\x1b]0;x\x07", "other": "\x9b2J"})
+    assert stream.getvalue().rstrip("\n").isprintable()
 
 
 def test_a_traceback_follows_its_event_and_stays_inside_json() -> None:

@@ -76,3 +76,7 @@ def test_the_tail_of_a_console_log_is_its_last_lines() -> None:
     assert tail(log, 1) == "three[0m\n"
     assert tail(log, 0) == ""
     assert tail(b"\xff", None) == "�"
+
+
+def test_a_console_log_does_not_speak_to_the_terminal_of_its_reader() -> None:
+    assert tail("a\x1b[2J\x9b2J\x7fb\r\n\tc".encode(), None) == "a[2J2Jb\r\n\tc"
