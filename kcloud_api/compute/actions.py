@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -57,14 +57,17 @@ def begin(session: Session, server_id: UUID, action: str, asker: Asker, *, now: 
 def requests(session: Session, server_ids: Collection[UUID]) -> dict[UUID, str]:
     """Which request last asked something of each server: with it, one id follows an action through the logs
     of API, controller and host."""
-    later = aliased(ActionRow)
-    newest = select(func.max(later.start)).where(later.server_id == ActionRow.server_id).scalar_subquery()
-    found = session.exec(
-        select(ActionRow.server_id, ActionRow.request_id).where(
-            col(ActionRow.server_id).in_(server_ids), ActionRow.start == newest
-        )
-    )
+    found = session.connection().execute(_NEWEST, {"servers": list(server_ids)})
     return dict(found.all())
+
+
+_LATER = aliased(ActionRow)
+_NEWEST = select(ActionRow.server_id, ActionRow.request_id).where(
+    col(ActionRow.server_id).in_(bindparam("servers", expanding=True)),
+    ActionRow.start
+    == select(func.max(_LATER.start)).where(_LATER.server_id == ActionRow.server_id).scalar_subquery(),
+)
+"""Built once: it is asked for every server that is placed, and for every assignment."""
 
 
 def step(session: Session, server_id: UUID, action: str, *, host_name: str, now: datetime) -> None:
