@@ -1,7 +1,7 @@
 """The operator's view of a running cloud over its public API, with the credentials of a clouds.yaml."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -94,7 +94,7 @@ class OperatorApi:
         return self._endpoint
 
     def hosts(self) -> tuple[HostView, ...]:
-        return tuple(_host(host) for host in self._get("/v1/hosts")["hosts"])
+        return tuple(_host(host) for host in self._all("hosts", {}))
 
     def host(self, name: str) -> HostView:
         """With its devices. By name or id; NotFound names the hosts that there are."""
@@ -108,7 +108,7 @@ class OperatorApi:
     def devices(self, host: str | None = None, state: str | None = None) -> tuple[Mapping[str, Any], ...]:
         """The devices of all hosts, or of one (by name or id), or in one state."""
         narrowed = {name: value for name, value in (("host", host), ("state", state)) if value}
-        return tuple(self._get(f"/v1/devices?{urlencode(narrowed)}")["devices"])
+        return tuple(self._all("devices", narrowed))
 
     def device(self, id: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._get(f"/v1/devices/{quote(id, safe='')}")["device"]
@@ -118,6 +118,16 @@ class OperatorApi:
         """A one-time token with which a machine becomes the host of this name."""
         answer = _send(self._client, "POST", f"{self._endpoint}/v1/enrolments", json={"host": host})
         return str(answer.json()["token"])
+
+    def _all(self, name: str, narrowed: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        """Page after page. The next one is asked for by its marker, wherever its link may lead."""
+        query = dict(narrowed)
+        while True:
+            page = self._get(f"/v1/{name}?{urlencode(query)}")
+            yield from page[name]
+            if not page.get(f"{name}_links"):
+                return
+            query["marker"] = page[name][-1]["id"]
 
     def _get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         return _send(self._client, "GET", self._endpoint + path).json()

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from kcloud_api.accelerator import policies, service
-from kcloud_api.accelerator.service import DeviceRecord
+from kcloud_api.accelerator.service import DeviceQuery, DeviceRecord
 from kcloud_api.http.context import CallerDep
+from kcloud_api.http.paging import PagingDep, next_links
 from kcloud_api.http.policy import allow
 from kcloud_api.http.transaction import SessionDep
 from kcloud_api.placement import providers
@@ -44,30 +45,30 @@ class DeviceView(BaseModel):
 
 class DevicesView(BaseModel):
     devices: list[DeviceView]
+    devices_links: list[dict[str, str]] = []
+    """Left out on the last page."""
 
 
 class OneDeviceView(BaseModel):
     device: DeviceView
 
 
-@router.get("")
-def list_devices(
-    request: Request,
-    session: SessionDep,
-    caller: CallerDep,
-    host: str | None = None,
-    state: str | None = None,
-) -> DevicesView:
+@router.get("", response_model_exclude_unset=True)
+def list_devices(request: Request, session: SessionDep, caller: CallerDep, paging: PagingDep) -> DevicesView:
     """`host` (name or id) and `state` narrow the list."""
     allow(request, caller, policies.DEVICES_LIST)
-    shown = _views(session, service.devices(session))
-    return DevicesView(
-        devices=[
-            device
-            for device in shown
-            if host in (None, device.host, str(device.host_id)) and state in (None, device.state)
-        ]
+    host = request.query_params.get("host")
+    wanted = DeviceQuery(
+        host_ids=providers.roots_called(session, host) if host is not None else None,
+        state=request.query_params.get("state"),
+        limit=paging.limit,
+        marker=paging.marker,
     )
+    records, more = service.device_page(session, wanted)
+    shown = _views(session, records)
+    if not more:
+        return DevicesView(devices=shown)
+    return DevicesView(devices=shown, devices_links=next_links(request, records[-1].id))
 
 
 @router.get("/{device_id}")

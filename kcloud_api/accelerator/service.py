@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete
+from sqlalchemy import and_, delete, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -18,7 +18,7 @@ from kcloud_api.accelerator.inventory import may_be_handed_out, provider_id
 from kcloud_api.accelerator.tables import ClaimRow, DeviceRow
 from kcloud_api.db.columns import utcnow
 from kcloud_api.placement.names import canonical_class
-from kcloud_common.errors import OutOfCapacity
+from kcloud_common.errors import BadRequest, OutOfCapacity
 from kcloud_common.wire import DeviceReport, DeviceState
 
 MISSING = "missing"
@@ -146,6 +146,41 @@ def devices(
     if device_id is not None:
         statement = statement.where(DeviceRow.id == device_id)
     return tuple(_device_record(row, held) for row, held in session.exec(statement))
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceQuery:
+    """Which devices a list shows; None takes all."""
+
+    host_ids: frozenset[UUID] | None = None
+    state: str | None = None
+    limit: int = 1000
+    marker: UUID | None = None
+    """The last device of the page before."""
+
+
+def device_page(session: Session, wanted: DeviceQuery) -> tuple[tuple[DeviceRecord, ...], bool]:
+    """One page, by host and name, and whether more follow. BadRequest for a marker that is no device."""
+    statement = (
+        select(DeviceRow, ClaimRow)
+        .join(ClaimRow, col(ClaimRow.device_id) == DeviceRow.id, isouter=True)
+        .order_by(col(DeviceRow.host_id), DeviceRow.name)
+        .limit(wanted.limit + 1)
+    )
+    if wanted.host_ids is not None:
+        statement = statement.where(col(DeviceRow.host_id).in_(wanted.host_ids))
+    if wanted.state is not None:
+        statement = statement.where(DeviceRow.state == wanted.state)
+    if wanted.marker is not None:
+        last = session.get(DeviceRow, wanted.marker)
+        if last is None:
+            raise BadRequest(f"marker [{wanted.marker}] not found", field="marker")
+        here = col(DeviceRow.host_id) == last.host_id
+        further = col(DeviceRow.host_id) > last.host_id
+        statement = statement.where(or_(further, and_(here, col(DeviceRow.name) > last.name)))
+    rows = session.exec(statement).all()
+    found = tuple(_device_record(row, held) for row, held in rows[: wanted.limit])
+    return found, len(rows) > wanted.limit
 
 
 def _rows_of(session: Session, host_id: UUID) -> Sequence[DeviceRow]:

@@ -14,6 +14,7 @@ from kcloud_api.hosts.records import HostRecord
 from kcloud_api.http.app import service_app
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.errors import placement_shape
+from kcloud_api.http.paging import PagingDep, next_links
 from kcloud_api.http.policy import allow
 from kcloud_api.http.transaction import SessionDep
 
@@ -53,9 +54,11 @@ def create_enrolment(
 
 
 @router.get("/hosts")
-def list_hosts(request: Request, session: SessionDep, caller: CallerDep) -> dict[str, Any]:
+def list_hosts(request: Request, session: SessionDep, caller: CallerDep, paging: PagingDep) -> dict[str, Any]:
     allow(request, caller, policies.READ)
-    return {"hosts": [_view(host) for host in service.list_hosts(session)]}
+    hosts, more = service.host_page(session, limit=paging.limit, marker=paging.marker)
+    links = {"hosts_links": next_links(request, hosts[-1].id)} if more else {}
+    return {"hosts": [_view(host) for host in hosts], **links}
 
 
 @router.get("/hosts/{host_id}")

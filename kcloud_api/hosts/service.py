@@ -13,7 +13,7 @@ from kcloud_api.hosts.records import HostRecord, HostState
 from kcloud_api.hosts.tables import EnrolmentRow, HostRow, StrayRow
 from kcloud_api.placement import service as placement
 from kcloud_api.placement.inventory import HostInventory
-from kcloud_common.errors import Conflict, NotFound
+from kcloud_common.errors import BadRequest, Conflict, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,18 @@ log = logging.getLogger(__name__)
 def list_hosts(session: Session) -> tuple[HostRecord, ...]:
     """All hosts, by name."""
     return tuple(_record(row) for row in session.exec(select(HostRow).order_by(HostRow.name)))
+
+
+def host_page(session: Session, *, limit: int, marker: UUID | None) -> tuple[tuple[HostRecord, ...], bool]:
+    """At most `limit` hosts by name after the one with the id `marker`, and whether more follow."""
+    query = select(HostRow).order_by(HostRow.name).limit(limit + 1)
+    if marker is not None:
+        last = session.get(HostRow, marker)
+        if last is None:
+            raise BadRequest(f"marker [{marker}] not found", field="marker")
+        query = query.where(col(HostRow.name) > last.name)
+    rows = session.exec(query).all()
+    return tuple(_record(row) for row in rows[:limit]), len(rows) > limit
 
 
 def get_host(session: Session, host_id: UUID) -> HostRecord:

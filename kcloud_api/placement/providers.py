@@ -1,10 +1,11 @@
 """Answers the Placement API's questions about providers: what they have, and who uses it."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from kcloud_api.placement.capacity import Stock, misfit
@@ -130,6 +131,15 @@ def root_names(session: Session, provider_ids: Collection[UUID]) -> Mapping[UUID
     """The names of these root providers: of hosts, by host id."""
     statement = select(ProviderRow.id, ProviderRow.name).where(col(ProviderRow.id).in_(list(provider_ids)))
     return dict(session.exec(statement).all())
+
+
+def roots_called(session: Session, name: str) -> frozenset[UUID]:
+    """The root providers of that name: hosts. An id is as good as a name."""
+    called = [col(ProviderRow.name) == name]
+    with suppress(ValueError):
+        called.append(col(ProviderRow.id) == UUID(name))
+    roots = select(ProviderRow.id).where(or_(*called), col(ProviderRow.parent_id).is_(None))
+    return frozenset(session.exec(roots))
 
 
 def project_usages(

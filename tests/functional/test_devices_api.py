@@ -62,3 +62,38 @@ def test_a_tenant_sees_no_device_and_a_stranger_none(client: httpx.Client) -> No
     assert client.get("/v1/devices", headers={"X-Auth-Token": ""}).status_code == 401
     for unknown in (uuid4(), "no-uuid"):
         assert client.get(f"/v1/devices/{unknown}").status_code == 404
+
+
+def test_devices_come_in_pages_of_a_thousand_at_most_and_are_narrowed_first(
+    client: httpx.Client, database: Database
+) -> None:
+    with database.transaction() as session:
+        for number in (2, 3):
+            host = UUID(int=number)
+            placement.sync_host(session, HostInventory(host, f"h{number}", {}))
+            accelerator.sync_devices(session, host, [device(f"d{index}") for index in range(4)])
+    everything = client.get("/v1/devices").json()
+    assert len(everything["devices"]) == 10
+    assert "devices_links" not in everything
+
+    def pages(query: str) -> list[list[str]]:
+        found, url = [], f"/v1/devices?{query}"
+        while url:
+            page = client.get(url).json()
+            found.append([f"{one['host']} {one['name']}" for one in page["devices"]])
+            url = page.get("devices_links", [{}])[0].get("href", "")
+        return found
+
+    assert [len(page) for page in pages("limit=4")] == [4, 4, 2]
+    assert [name for page in pages("limit=4") for name in page] == [
+        f"{one['host']} {one['name']}" for one in everything["devices"]
+    ]
+    assert pages("limit=2&host=h3") == [["h3 d0", "h3 d1"], ["h3 d2", "h3 d3"]]
+    assert pages(f"limit=3&host={UUID(int=2)}&state=free") == [["h2 d0", "h2 d1", "h2 d2"], ["h2 d3"]]
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=-1", f"limit={'9' * 5000}", "limit=x", "marker=x", f"marker={SERVER}"]
+)
+def test_a_page_that_cannot_be_is_refused(client: httpx.Client, query: str) -> None:
+    assert client.get(f"/v1/devices?{query}").status_code == 400

@@ -211,3 +211,15 @@ def test_hypervisors_and_services_are_read_from_hosts(
     assert [(service["binary"], service["state"]) for service in services] == [("nova-compute", "up")]
     zones = tenant.client.get("/compute/v2.1/os-availability-zone").json()["availabilityZoneInfo"]
     assert zones[0]["zoneName"] == "nova"
+
+
+def test_hosts_come_in_pages_by_name(cloud: Cloud) -> None:
+    for name in ("c", "a", "b"):
+        assert enrol(cloud, enrolment_token(cloud.client(), name), name).status_code == 200
+    admin = cloud.client()
+    first = admin.get("/kcloud/v1/hosts?limit=2").json()
+    assert [host["name"] for host in first["hosts"]] == ["a", "b"]
+    rest = admin.get(first["hosts_links"][0]["href"]).json()
+    assert [host["name"] for host in rest["hosts"]] == ["c"]
+    assert "hosts_links" not in rest
+    assert admin.get(f"/kcloud/v1/hosts?marker={uuid4()}").status_code == 400
