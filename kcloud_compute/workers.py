@@ -81,9 +81,6 @@ class Workers:
             self._queue.put(running)
             if len(self._threads) < min(self._limit, len(self._running)):
                 self._threads.append(_daemon(self._work, f"kcloud-worker-{len(self._threads)}"))
-        with asked_by(_asker(job)):
-            steps = " ".join(action.step for action in job.actions)
-            log.info("work_begun", extra={**_about(job), "steps": steps})
         return True
 
     def steps(self) -> dict[Key, str]:
@@ -137,6 +134,9 @@ class Workers:
 
     def _carry_out(self, running: _Running) -> Outcome:
         job = running.job
+        with asked_by(_asker(job)):
+            steps = " ".join(action.step for action in job.actions)
+            log.info("work_begun", extra={**_about(job), "steps": steps})
         for stage in stages(job.actions):
             if running.cancelled.is_set() or self._closing:
                 return Outcome(job, running.step, interrupted=True)

@@ -128,4 +128,4 @@ def _fault(session: Session, row: ServerRow, reason: str, message: str, details:
     ).model_dump(mode="json")
     actions.fail(session, row.id, now=now, details=message)
     wake_after_commit(session, f"server:{row.id}")
-    log.info("server_unplaceable", extra={"server_id": str(row.id), "reason": reason})
+    log.info("server_unplaceable", extra={"server_id": str(row.id), "reason": reason, "why": message})

@@ -8,6 +8,7 @@ from kcloud_common.wire import Power, ServerWant
 from kcloud_compute.actions import Action, Start, Stop, Undefine
 from kcloud_compute.images import Cancelled
 from kcloud_compute.workers import Job, Outcome, Workers
+from tests.loglines import logged
 from tests.unit.agent_world import absent, want
 
 DEADLINE = 10.0
@@ -118,3 +119,23 @@ def test_no_job_is_taken_on_after_the_end() -> None:
     workers = Workers(1, deeds, deeds.wake)
     workers.close(DEADLINE)
     assert not workers.submit(Job(("claim", UUID(int=1)), (Start(UUID(int=1)),)))
+
+
+def test_each_step_is_logged_with_the_request_that_waits_for_it() -> None:
+    deeds = Deeds()
+    workers = Workers(1, deeds, deeds.wake)
+    with logged() as lines:
+        workers.submit(job(want(request_id="req-1")))
+        deeds.outcome(workers)
+        deeds.error = DriverError("no")
+        workers.submit(job(want(request_id="req-2")))
+        deeds.outcome(workers)
+    told = [(line["request_id"], line["event"], line.get("step")) for line in lines]
+    assert told == [
+        ("req-1", "work_begun", None),
+        ("req-1", "step_done", "start"),
+        ("req-1", "step_done", "undefine"),
+        ("req-2", "work_begun", None),
+        ("req-2", "step_failed", "start"),
+    ]
+    workers.close(DEADLINE)
