@@ -15,6 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hypervisor_drivers.spec import NetworkSpec
+from kcloud_cli import local_libvirt
+from kcloud_cli.operator_api import open_cloud
+
 ROOT = Path(__file__).parents[1]
 STATE = ROOT / ".state" / "demo"
 DATA = STATE / "cloud"
@@ -99,6 +103,14 @@ def console_until_ready(server: str, *, seconds: float) -> list[str]:
     raise DemoFailed(f"the guest did not come up in {seconds:.0f} s; its console ends:\n{text[-2000:]}")
 
 
+def about_device(lines: list[str]) -> list[str]:
+    """Those of the guest's lines that speak of a device which a host has handed out."""
+    os.environ["OS_CLIENT_CONFIG_FILE"] = str(DATA / "clouds.yaml")
+    handed_out = open_cloud("kcloud-admin").devices(state="claimed")
+    ids = {f"{device['vendor_id']}:{device['product_id']}" for device in handed_out}
+    return [line for line in lines if not line.startswith("GUEST-PCI") or ids & set(line.split())]
+
+
 def up(port: int, device: str | None) -> None:
     began = time.monotonic()
     with phase("cloud: API, controller, this host's agent"):
@@ -125,7 +137,7 @@ def up(port: int, device: str | None) -> None:
     with phase("guest: booted"):
         lines = console_until_ready("first", seconds=400)
     print("\nThe guest's own view of the device, from its console:\n")
-    print("\n".join("    " + line for line in lines))
+    print("\n".join("    " + line for line in about_device(lines)))
     print(farewell(url, time.monotonic() - began))
 
 
@@ -151,7 +163,8 @@ Credentials: {DATA / "clouds.yaml"} (clouds kcloud-admin, kcloud-demo)
 Try next:
     export OS_CLIENT_CONFIG_FILE={DATA / "clouds.yaml"} OS_CLOUD=kcloud-demo
     {OPENSTACK} server show first
-    {OPENSTACK} console log show first
+    {OPENSTACK} server create --image tiny --flavor npu.small second   # the device is taken: ask why
+    {KCLOUD} device list --os-cloud kcloud-admin
 
 `make clean-demo` removes all of it."""
 
@@ -172,8 +185,21 @@ def down() -> None:
             time.sleep(0.1)
     with suppress(DemoFailed):
         run(KCLOUD, "lab", "down")
+    leave_libvirt()
     shutil.rmtree(STATE, ignore_errors=True)
     print("removed: the demo's servers, cloud, lab host and files")
+
+
+def leave_libvirt() -> None:
+    """Remove the guests' network, and end the libvirtd that kcloud started; unless guests still need them."""
+    virsh = ("virsh", "--connect", "qemu:///system")
+    with suppress(DemoFailed, OSError):
+        if run(*virsh, "list", "--all", "--name").split():
+            return
+        for verb in ("net-destroy", "net-undefine"):
+            with suppress(DemoFailed):
+                run(*virsh, verb, NetworkSpec().name)
+        local_libvirt.stop()
 
 
 def main() -> int:
