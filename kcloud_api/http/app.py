@@ -9,7 +9,8 @@ from kcloud_api.http.edge import LimitedBody, RequestIdentity
 def service_app(title: str, shape: errors.Shape) -> FastAPI:
     """An application to which a service adds its routers; the composition root fills `app.state` with
     `database`, `authenticate`, `enforcer`, `conf` and `bus` (kcloud_api.main)."""
-    app = FastAPI(title=title, redirect_slashes=False, docs_url=None, redoc_url=None)
+    # No page describes the API to people without a token.
+    app = FastAPI(title=title, redirect_slashes=False, openapi_url=None)
     errors.install(app, shape)
     app.add_middleware(LimitedBody)
     app.add_middleware(RequestIdentity)
