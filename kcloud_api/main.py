@@ -66,6 +66,16 @@ def checked_services(services: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(services)) or tuple(SERVICES)
 
 
+LATER = ("oslo_policy.policy", "oslo_utils.imageutils.format_inspector", "cryptography.x509")
+"""What only some requests need: half a second of imports."""
+
+
+def load_the_rest() -> None:
+    """Import it while nobody waits: after the first answer, or before a worker among others serves."""
+    for module in LATER:
+        import_module(module)
+
+
 def open_parts(conf: Conf) -> tuple[Database, Bus]:
     """The database and the bus that its committed transactions wake."""
     bus = Bus(conf.bus.url)
@@ -76,6 +86,7 @@ def served_by_worker(conf: Conf, services: Sequence[str]) -> Served:
     """What one of several API processes serves."""
     log.configure(conf.api.log_level, conf.api.log_format)
     database, bus = open_parts(conf)
+    load_the_rest()
     return Served(build_app(database, conf, bus, services), stopping=bus.close)
 
 
@@ -131,6 +142,8 @@ def _until(stop: Stop, server: LiveServer | Workers, url: str) -> int:
         server.start()
         sys.stdout.write(f"ready {url}\n")
         sys.stdout.flush()
+        if isinstance(server, LiveServer):
+            load_the_rest()
         stop.wait()
     finally:
         server.close()

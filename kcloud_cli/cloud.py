@@ -24,6 +24,7 @@ from kcloud_api.http.live import LiveServer, listen, local_url
 from kcloud_api.manage import Passwords, bootstrap
 from kcloud_api.workers import Workers
 from kcloud_cli import credentials
+from kcloud_cli.starting import nothing_collected
 from kcloud_common import log
 from kcloud_common.config import Conf, load
 from kcloud_common.errors import KcloudError, PermanentError
@@ -93,7 +94,8 @@ def _up(options: argparse.Namespace, stop: Stop) -> int:
         running.callback(bus.close)
         passwords = _known_passwords(options.data_dir)
         bootstrap(database, url, passwords, password_rounds=conf.identity.password_rounds)
-        server = _server(conf, listener, database, bus)
+        with nothing_collected():
+            server = _server(conf, listener, database, bus)
         running.callback(server.close)
         server.start()
         credentials.write(options.data_dir / CLOUDS, url, {"admin": passwords.admin, "demo": passwords.demo})
@@ -105,6 +107,8 @@ def _up(options: argparse.Namespace, stop: Stop) -> int:
         running.callback(hosts.close)
         plans = plan(options.hosts, hypervisor=options.hypervisor, folder=options.data_dir)
         hosts.start(plans, passwords.admin)
+        if conf.api.workers == 1:
+            main.load_the_rest()  # while hosts send their first reports
         hosts.wait(stop)
         if not stop.is_set():
             print(f"ready {url}", flush=True)

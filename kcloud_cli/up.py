@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from kcloud_cli.starting import nothing_collected
+
 DEFAULT_PORT = 8774
 
 
@@ -22,6 +24,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _run(options: argparse.Namespace) -> int:
     # Only now: `kcloud --help` and `kcloud doctor` must not import a control plane.
-    from kcloud_cli.cloud import run
+    with nothing_collected():
+        from kcloud_cli.cloud import run
 
     return run(options)

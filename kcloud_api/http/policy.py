@@ -1,6 +1,7 @@
 """Who may do what: oslo.policy with defaults in code, each service's rules in its own policies.py."""
 
 import logging
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,29 +26,46 @@ class PolicyRule:
 
 
 class Enforcer:
-    """All rules of this process: the services' defaults, with an operator's policy.yaml over them."""
+    """All rules of this process: the services' defaults, with an operator's policy.yaml over them.
+
+    oslo.policy is a third of a second of imports, so it is loaded by the first question, or by `load`. An
+    operator's file is read at once: what is wrong with it is said at the start, not to the first user.
+    """
 
     def __init__(self, rules: Iterable[PolicyRule], policy_file: str | None = None) -> None:
-        # Imported here: a service's routes and policies need the words of this module, not the engine.
-        from oslo_config import cfg
-        from oslo_policy import policy
+        self._source = policy_file or "the default policy"
+        self._texts = _defaults(rules) | _overrides(policy_file)
+        self._engine: Any = None
+        self._loading = threading.Lock()
+        if policy_file is not None:
+            self.load()
 
-        texts = _defaults(rules) | _overrides(policy_file)
-        conf = cfg.ConfigOpts()
-        conf([], default_config_files=[], default_config_dirs=[])
-        self._names = frozenset(texts)
-        self._engine: Any = policy.Enforcer(conf, rules=policy.Rules.from_dict(texts), use_conf=False)
-        if not self._engine.check_rules():
-            raise BadConfig(
-                f"{policy_file or 'the default policy'} refers to undefined rules, or in a circle"
-            )
+    def load(self) -> None:
+        """Make the engine ready. Safe to repeat, from any thread. Raises BadConfig."""
+        with self._loading:
+            if self._engine is None:
+                self._engine = _engine(self._texts, self._source)
 
     def check(self, caller: Caller, rule: str, target: Mapping[str, object]) -> bool:
         """May the caller do `rule` to `target`? A rule that nobody defined is refused, and logged."""
-        if rule not in self._names:
+        if rule not in self._texts:
             log.error("policy_rule_unknown", extra={"rule": rule})
             return False
+        if self._engine is None:
+            self.load()
         return bool(self._engine.enforce(rule, _known(target), _credentials(caller)))
+
+
+def _engine(texts: Mapping[str, str], source: str) -> Any:  # noqa: ANN401 - oslo.policy has no types
+    from oslo_config import cfg
+    from oslo_policy import policy
+
+    conf = cfg.ConfigOpts()
+    conf([], default_config_files=[], default_config_dirs=[])
+    engine = policy.Enforcer(conf, rules=policy.Rules.from_dict(dict(texts)), use_conf=False)
+    if not engine.check_rules():
+        raise BadConfig(f"{source} refers to undefined rules, or in a circle")
+    return engine
 
 
 def _defaults(rules: Iterable[PolicyRule]) -> dict[str, str]:
@@ -60,10 +78,10 @@ def _defaults(rules: Iterable[PolicyRule]) -> dict[str, str]:
 
 
 def _overrides(policy_file: str | None) -> dict[str, str]:
-    from oslo_policy import policy
-
     if policy_file is None:
         return {}
+    from oslo_policy import policy
+
     try:
         parsed = policy.parse_file_contents(Path(policy_file).read_text("utf-8"))
     except (OSError, ValueError) as error:

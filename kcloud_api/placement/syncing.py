@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, select
 
 from kcloud_api.placement import generations, names, reading
@@ -47,9 +46,16 @@ def insert_missing(session: Session, table: type[SQLModel], names: Collection[st
     """Insert rows of one `name` column, leaving those that are there, whoever puts them there meanwhile."""
     if not names:
         return
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    session.exec(insert(table).values([{"name": name} for name in names]).on_conflict_do_nothing())
+    values = [{"name": name} for name in names]
+    # Only the dialect in use is imported: PostgreSQL's alone is a tenth of a second of a start on SQLite.
+    if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        session.exec(postgresql.insert(table).values(values).on_conflict_do_nothing())
+    else:
+        from sqlalchemy.dialects import sqlite
+
+        session.exec(sqlite.insert(table).values(values).on_conflict_do_nothing())
 
 
 def register_traits(session: Session, traits: Iterable[str]) -> None:

@@ -38,3 +38,14 @@ def test_the_command_lines_help_loads_no_control_plane() -> None:
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main(['--help'])"
     )
     assert not loaded_by(program) & {"sqlalchemy", "fastapi", "libvirt", "httpx", "paramiko"}
+
+
+def test_a_start_loads_only_what_its_first_answer_needs() -> None:
+    everything = (
+        "from importlib import import_module\n"
+        "import kcloud_cli.cloud\n"
+        "from kcloud_api.main import SERVICES\n"
+        "for module in SERVICES.values(): import_module(module)"
+    )
+    heavy = {"alembic", "httpx", "kombu", "libvirt", "oslo_policy", "oslo_utils", "paramiko", "psycopg"}
+    assert not loaded_by(everything) & heavy

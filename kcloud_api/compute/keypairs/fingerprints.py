@@ -3,7 +3,6 @@
 import base64
 import hashlib
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 
@@ -26,6 +25,9 @@ def _ssh(public_key: str) -> str:
 
 
 def _x509(pem: str) -> str:
+    # Imported here: almost nobody uses certificates, and every start would pay for them.
+    from cryptography import x509
+
     certificate = x509.load_pem_x509_certificate(pem.encode())
     return _colons(certificate.fingerprint(hashes.SHA1()).hex())  # noqa: S303 - a name, not a proof
 
