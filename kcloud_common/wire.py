@@ -7,9 +7,10 @@ or late. Sizes: memory in MiB, disk in GiB, file sizes in bytes; times are RFC 3
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Wire(BaseModel):
@@ -97,6 +98,13 @@ class Assignment(Wire):
 
 
 # --- up: what the host has ---------------------------------------------------------------------------
+# What a host says is shown to others, and kept for as long as the host is: texts are cut, not refused, for a
+# report that is refused for its words would also hide what it says of servers.
+
+Word = Annotated[str, AfterValidator(lambda text: text[:255])]
+Words = Annotated[str, AfterValidator(lambda text: text[:4096])]
+Amount = Annotated[int, Field(ge=0, lt=2**31)]
+Counter = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class PowerState(StrEnum):
@@ -112,10 +120,10 @@ class PowerState(StrEnum):
 class Fault(Wire):
     """Why a server could not be brought to its desired state, for the person who asked for it."""
 
-    code: str
-    message: str
+    code: Word
+    message: Words
     """Safe for the tenant."""
-    details: str = ""
+    details: Words = ""
     """For the operator: device addresses, libvirt's words, paths."""
 
 
@@ -123,17 +131,17 @@ class ServerReport(Wire):
     """One server as it stands. `gone`: no domain, disk, tap, binding or journal entry is left of it."""
 
     id: UUID
-    generation: int
+    generation: Counter
     """Of the newest ServerWant that the agent has acted on (0: none yet)."""
     power_state: PowerState
     gone: bool = False
     busy: bool = False
     """The agent is working on it right now."""
     fault: Fault | None = None
-    addresses: tuple[str, ...] = ()
-    step: str = ""
+    addresses: Annotated[tuple[Word, ...], AfterValidator(lambda found: found[:64])] = ()
+    step: Word = ""
     """What the agent is doing, or did last: `image`, `prepare`, `define`, `start`, `stop` ..."""
-    reboot_count: int = 0
+    reboot_count: Counter = 0
 
 
 class DeviceState(StrEnum):
@@ -159,28 +167,28 @@ class DeviceReport(Wire):
     """Bridges from the root complex down to the device."""
     state: DeviceState = DeviceState.FREE
     claim_id: UUID | None = None
-    reason: str = ""
+    reason: Words = ""
 
 
 class HostReport(Wire):
     """Everything the host has. `epoch` and `sequence` let the control plane drop what comes late or from
     an agent that was replaced."""
 
-    epoch: int
-    sequence: int
+    epoch: Counter
+    sequence: Counter
     boot_id: UUID
-    assignment_generation: int
+    assignment_generation: Counter
     """Of the assignment that this report has taken into account (0: none yet)."""
-    hypervisor_type: str
-    hypervisor_version: str
-    vcpus: int
-    memory_mib: int
-    disk_gib: int
-    reserved_memory_mib: int = 0
+    hypervisor_type: Word
+    hypervisor_version: Word
+    vcpus: Amount
+    memory_mib: Amount
+    disk_gib: Amount
+    reserved_memory_mib: Amount = 0
     traits: tuple[str, ...] = ()
     servers: tuple[ServerReport, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: Annotated[tuple[Words, ...], AfterValidator(lambda found: found[:64])] = ()
     """What keeps the host from taking new servers; empty when it is ready."""
 
 

@@ -160,7 +160,8 @@ def _usage(host: HostRecord, servers: Servers) -> dict[str, int]:
 
 def version_number(text: str) -> int:
     """`8.2.0` as Nova's 8002000."""
-    parts = [int(part) if part.isdecimal() else 0 for part in text.split(".")[:3]]
+    # Short ones only: it is a host's word, and Python does not even read a number of some thousand digits.
+    parts = [int(part) if part.isdecimal() and len(part) < 4 else 0 for part in text.split(".")[:3]]
     major, minor, patch = (*parts, 0, 0, 0)[:3]
     return major * 1_000_000 + minor * 1_000 + patch
 

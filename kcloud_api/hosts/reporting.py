@@ -34,6 +34,10 @@ from kcloud_common.wire import (
 
 log = logging.getLogger(__name__)
 
+MOST_STRAYS = 100
+"""That are noted of one host at a time; the next ones when these are gone. A host that makes servers up must
+not keep the database busy."""
+
 
 def open_session(session: Session, host_id: UUID) -> HostSession:
     """A new epoch: from now on only reports of this agent count."""
@@ -93,7 +97,7 @@ def _note_strays(session: Session, host_id: UUID, reports: Sequence[ServerReport
         if (reason := _why_not_here(known.get(server_id), host_id)) is not None
     }
     gone = [row for server_id, row in noted.items() if server_id not in surplus]
-    fresh = sorted(surplus.keys() - noted.keys())
+    fresh = sorted(surplus.keys() - noted.keys())[: max(0, MOST_STRAYS - len(noted) + len(gone))]
     if not gone and not fresh:
         return
     assigning.changed(session, host_id)

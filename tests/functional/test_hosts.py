@@ -223,3 +223,33 @@ def test_hosts_come_in_pages_by_name(cloud: Cloud) -> None:
     assert [host["name"] for host in rest["hosts"]] == ["c"]
     assert "hosts_links" not in rest
     assert admin.get(f"/kcloud/v1/hosts?marker={uuid4()}").status_code == 400
+
+
+def test_a_host_that_makes_servers_up_loses_them_some_at_a_time(agent: ScriptedAgent) -> None:
+    made_up = [ServerReport(id=uuid4(), generation=0, power_state=PowerState.RUNNING) for _ in range(250)]
+    agent.report(*made_up)
+    first = {want.id for want in agent.pull().servers}
+    assert len(first) == 100
+    agent.report(*[report for report in made_up if report.id not in first])
+    second = {want.id for want in agent.pull().servers}
+    assert len(second) == 100
+    assert not first & second
+
+
+def test_no_word_of_a_host_breaks_what_operators_are_shown(cloud: Cloud, agent: ScriptedAgent) -> None:
+    agent.problems = ("p" * 100_000,) * 5
+    agent.report()
+    path = f"/hosts/{agent.host_id}"
+    report = {
+        "epoch": agent.epoch, "sequence": 100, "boot_id": str(uuid4()), "assignment_generation": 0,
+        "hypervisor_type": "t" * 9000, "hypervisor_version": "9" * 9000,
+        "vcpus": 1, "memory_mib": 1, "disk_gib": 1,
+    }  # fmt: skip
+    assert agent.call("PUT", "report", json=report).status_code == 200
+    old = {"OpenStack-API-Version": "compute 2.87"}
+    admin = cloud.client()
+    assert admin.get("/compute/v2.1/os-hypervisors/detail", headers=old).status_code == 200
+    assert len(admin.get(f"/kcloud/v1{path}").content) < 50_000
+    for wrong in ({"vcpus": -1}, {"memory_mib": 2**31}, {"sequence": 2**63}, {"disk_gib": 10**30}):
+        answer = agent.call("PUT", "report", json={**report, "sequence": 101, **wrong})
+        assert answer.status_code == 400, wrong
