@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,32 @@ def test_a_guest_sees_its_device_reads_it_by_dma_and_leaves_no_trace(
     assert any(name.endswith(provider) for name in control.allocations())
 
     control.delete(server)
+    assert_nothing_left(control, lab, before)
+
+
+def test_the_one_device_goes_to_one_server_then_to_the_next(
+    control: Control, lab: LabMachine, image: str, flavor: Flavor
+) -> None:
+    before = lab.view()
+    first = control.boot("first", image, flavor)
+    assert first.status == "ACTIVE", first.fault
+
+    second = control.boot("second", image, flavor)
+    assert second.status == "ERROR"
+    took = datetime.fromisoformat(second.fault["created"]) - datetime.fromisoformat(second.created_at)
+    assert took.total_seconds() <= 5
+    told = second.fault["message"]
+    assert RESOURCE_CLASS in told
+    assert "What would help" in told
+    assert HOST not in told, "a tenant is told how many hosts, not which"
+    details = control.admin.compute.get_server(second.id).fault["details"]
+    assert re.search(rf"{HOST}: resource_class_short {RESOURCE_CLASS} needed=1 free=0 total=1", details)
+
+    control.delete(second)
+    control.delete(first)
+    third = control.boot("third", image, flavor)
+    assert third.status == "ACTIVE", third.fault
+    control.delete(third)
     assert_nothing_left(control, lab, before)
 
 
