@@ -28,7 +28,7 @@ BREACHES = {
         "kcloud_common/counterpart.py",
         "import kcloud_common.breach\n",
     ),
-    "tables-behind-services": ("kcloud_api/compute/breach.py", "import kcloud_api.identity.tables\n"),
+    "tables-behind-services": ("kcloud_api/compute/breach.py", "import kcloud_api.identity.users.tables\n"),
 }
 
 
