@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import libvirt
 
-from benchmarks.boot_steps import lines, steps, table
+from benchmarks.boot_steps import before_start, lines, steps, table
 from kcloud_cli.lab import guest
 from tests.e2e.cloud import Cloud, start_cloud
 from tests.e2e.processes import eventually
@@ -116,6 +116,8 @@ def measure(cloud: Cloud, starts: Starts, runs: int) -> None:
     print(f"POST to STARTED, ms:     median {statistics.median(ours):.0f}  all {[round(t) for t in ours]}")
     print(f"libvirt's create, ms:    median {statistics.median(plain):.0f}  all {[round(t) for t in plain]}")
     print(f"kcloud adds, ms:         {over:.0f}  (ratio {ratio:.2f})")
+    ready = statistics.median(before_start(boot.steps) for boot in boots)
+    print(f"until start is called:   {ready:.0f}  (does not depend on how long QEMU takes)")
     print(f"load average:            {load[0]:.1f} before, {os.getloadavg()[0]:.1f} after")
     print("ms from POST to the end of each step, and since the one before (medians):")
     print(table([boot.steps for boot in boots]))

@@ -9,6 +9,8 @@ from pathlib import Path
 LINE = re.compile(r"^(?P<time>\d{4}-\S+) \w+ (?P<event>\w+)(?P<facts>.*)$")
 FACT = re.compile(r" (\w+)=(\S+)")
 
+READY = ("agent: disk", "agent: config", "agent: prepare", "agent: define")
+
 Line = tuple[float, str, Mapping[str, str]]
 """Seconds since the epoch, event, facts."""
 
@@ -50,6 +52,11 @@ def _step(event: str, facts: Mapping[str, str], server_id: str) -> str | None:
         "work_begun": "agent: observed and planned",
         "server_observed": "ACTIVE",
     }.get(event)
+
+
+def before_start(boot: Mapping[str, float]) -> float:
+    """Milliseconds until all was there that the start needs."""
+    return max(boot[name] for name in READY if name in boot)
 
 
 def table(boots: Sequence[Mapping[str, float]]) -> str:
