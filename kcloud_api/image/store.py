@@ -70,10 +70,12 @@ def data_path(conf: ImageConf, image_id: UUID) -> Path:
 def incoming(conf: ImageConf, image_id: UUID) -> Iterator[Part]:
     """A part to write to; what was not published is gone on leaving."""
     folder = Path(conf.store_dir) / "incoming"
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    # Only this service reads the files of every project's images: hosts and users get them over HTTP.
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     _clear_abandoned(folder)
     path = folder / f"{image_id}.{uuid4().hex}"
-    with path.open("xb") as file:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield Part(path, file, conf.max_size_gib * GIB)

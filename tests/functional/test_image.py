@@ -423,3 +423,12 @@ def test_an_id_in_use_is_a_conflict(cloud: Cloud) -> None:
     made = create(cloud.client("admin"))
     answer = cloud.client("demo").post("/image/v2/images", json={"id": made["id"]})
     assert_html_error(answer, 409, f"Image ID {made['id']} already exists!")
+
+
+def test_the_data_of_images_is_for_the_services_eyes_only(cloud: Cloud) -> None:
+    client = cloud.client()
+    image = create(client, disk_format="raw", container_format="bare")
+    assert upload(client, image["id"], b"\0" * MIB).status_code == 204
+    folder = Path(cloud.conf.image.store_dir)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())}
+    assert modes == {folder.name: 0o700, "incoming": 0o700, image["id"]: 0o600}
