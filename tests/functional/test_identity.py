@@ -374,3 +374,14 @@ def test_what_cannot_be_stored_is_refused_in_keystones_words(
 ) -> None:
     answer = cloud.client().post(f"/identity/v3/{path}", json=body)
     assert (answer.status_code, answer.json()["error"]["message"]) == (status, message)
+
+
+@pytest.mark.parametrize("name", ["default_project_id", "description", "email"])
+def test_a_users_attribute_that_is_no_text_is_refused(cloud: Cloud, name: str) -> None:
+    admin, body = cloud.client(), {"name": "odd", "password": "p", name: {"a": 1}}
+    assert admin.post("/identity/v3/users", json={"user": body}).status_code == 400
+    made = admin.post("/identity/v3/users", json={"user": {**body, name: "text"}})
+    assert (made.status_code, made.json()["user"][name]) == (201, "text")
+    url = f"/identity/v3/users/{made.json()['user']['id']}"
+    assert admin.patch(url, json={"user": {name: 5}}).status_code == 400
+    assert name not in admin.patch(url, json={"user": {name: None}}).json()["user"]

@@ -28,6 +28,9 @@ class UserCreate(BaseModel):
     domain_id: str | None = None
     password: Password | None = None
     enabled: StrictBool = True
+    default_project_id: str | None = None
+    description: str | None = None
+    email: str | None = None
 
 
 class UserUpdate(BaseModel):
@@ -36,6 +39,9 @@ class UserUpdate(BaseModel):
     name: Name | None = None
     password: Password | None = None
     enabled: StrictBool | None = None
+    default_project_id: str | None = None
+    description: str | None = None
+    email: str | None = None
 
 
 @router.get("")
@@ -52,7 +58,8 @@ def create_user(
     require(request, caller, "create_user")
     domain_id = user.domain_id or caller.domain_id or DEFAULT_DOMAIN
     get_domain(session, domain_id)
-    new = NewUser(user.name, domain_id, user.password, user.enabled, attributes=user.model_extra or {})
+    rest = user.model_dump(exclude_unset=True, exclude={"name", "domain_id", "password", "enabled"})
+    new = NewUser(user.name, domain_id, user.password, user.enabled, attributes=rest)
     record = service.create_user(session, new, rounds=_rounds(request))
     return {"user": views.user(request, record)}
 
