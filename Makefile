@@ -29,7 +29,7 @@ clean-demo:
 test: client
 	@tools/dev packages test
 	@tools/dev venv
-	@.venv/bin/pytest -m ""
+	@KCLOUD_TEST_THOROUGH=1 .venv/bin/pytest -m ""
 
 # What needs nothing but Python: under a minute.
 test-fast:

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.processes import Process
 
 
+@pytest.mark.slow
 def test_it_says_ready_and_ends_on_a_signal(tmp_path: Path) -> None:
     words = ["kcloud-controller", "--database", f"sqlite:///{tmp_path}/kcloud.db"]
     controller = Process(words, tmp_path / "log")

@@ -54,6 +54,7 @@ def test_all_services_are_served_under_prefixes_and_sqlite_is_migrated(start: St
     assert httpx.get(f"{url}/healthcheck").text == "OK"
 
 
+@pytest.mark.slow
 def test_placement_alone_is_served_at_the_root_with_noauth2(start: Start, sqlite: str) -> None:
     _, url = start(
         "--database", sqlite, "--services", "placement", "--set", "placement.auth_strategy=noauth2"
@@ -65,6 +66,7 @@ def test_placement_alone_is_served_at_the_root_with_noauth2(start: Start, sqlite
     assert httpx.get(f"{url}/resource_providers", headers={"X-Auth-Token": "bob:p"}).status_code == 403
 
 
+@pytest.mark.slow
 def test_two_services_are_served_under_their_prefixes(start: Start, sqlite: str) -> None:
     _, url = start("--database", sqlite, "--services", "identity,image")
     assert set(httpx.get(f"{url}/").json()["services"]) == {"identity", "image"}
@@ -98,6 +100,7 @@ def test_a_port_in_use_is_said_and_ends_with_2(sqlite: str, capsys: pytest.Captu
     assert f"127.0.0.1:{port}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_signal_ends_it_cleanly(start: Start, sqlite: str) -> None:
     process, _ = start("--database", sqlite, "--services", "identity")
     assert process.stop() == 0

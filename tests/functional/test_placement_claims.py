@@ -22,6 +22,7 @@ from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, ResourceRequ
 from kcloud_common.errors import AlreadyExists, Conflict, OutOfCapacity, StaleGeneration
 from kcloud_common.wire import DeviceReport, DeviceState
 from tests.postgres import fresh_database, postgres_server
+from tests.thoroughness import examples
 
 HOST = UUID(int=1)
 SHUT = frozenset({HOST_DOWN, HOST_NOT_READY})
@@ -309,7 +310,9 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(steps)
 def test_no_history_of_claims_and_reports_exceeds_capacity(
     tmp_path: Path, history: list[tuple[str, int, int]]

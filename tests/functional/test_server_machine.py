@@ -27,6 +27,7 @@ from kcloud_api.network.service import ports_of
 from kcloud_api.placement.service import allocations
 from kcloud_common.errors import Conflict, NotFound
 from kcloud_common.wire import DeviceReport, Enrolment, Fault, HostReport, PowerState, Presence, ServerReport
+from tests.thoroughness import examples
 
 DEVICES = 2
 CALLER = Caller("user", "project", frozenset({"member", "reader"}))
@@ -160,5 +161,5 @@ class Servers(RuleBasedStateMachine):
 
 TestServers = Servers.TestCase
 TestServers.settings = settings(
-    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(15), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

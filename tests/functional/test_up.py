@@ -86,12 +86,14 @@ def test_ready_means_that_hosts_and_credentials_are_there(cloud: Process, data: 
         assert demo.get("/kcloud/v1/hosts").status_code == 403
 
 
+@pytest.mark.slow
 def test_only_the_ready_line_is_on_stdout(cloud: Process, data: Path, tmp_path: Path) -> None:
     cloud.start()
     lines = [line for line in cloud.log.read_text().splitlines() if line.startswith("ready ")]
     assert len(lines) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_within_seconds_and_the_next_start_finds_the_same_hosts(
     cloud: Process, data: Path, how: signal.Signals
@@ -109,6 +111,7 @@ def test_a_signal_ends_it_within_seconds_and_the_next_start_finds_the_same_hosts
         assert {name: host["id"] for name, host in hosts(admin).items()} == before
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_next_start_works_too(cloud: Process, data: Path) -> None:
     cloud.start()
     cloud.kill()
@@ -119,6 +122,7 @@ def test_after_a_kill_the_next_start_works_too(cloud: Process, data: Path) -> No
         )
 
 
+@pytest.mark.slow
 def test_a_password_that_an_operator_has_changed_stays_changed(cloud: Process, data: Path) -> None:
     url = cloud.start().removeprefix("ready ")
     with client(url, data) as admin:
@@ -133,6 +137,7 @@ def test_a_password_that_an_operator_has_changed_stays_changed(cloud: Process, d
     assert httpx.post(f"{auth['auth_url']}/auth/tokens", json=body).status_code == 201
 
 
+@pytest.mark.slow
 def test_a_second_cloud_on_the_same_folder_is_refused(cloud: Process, data: Path, tmp_path: Path) -> None:
     cloud.start()
     second = Process(

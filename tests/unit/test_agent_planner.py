@@ -13,6 +13,7 @@ from kcloud_compute.actions import Start, WriteRecord
 from kcloud_compute.observed import Folder, Held, Observed
 from kcloud_compute.planner import LIVE, HostPlan, plan
 from kcloud_compute.records import Record
+from tests.thoroughness import examples
 from tests.unit.agent_world import (
     BOOT,
     EARLIER_BOOT,
@@ -58,7 +59,7 @@ def shut_off(record: Record = RAN) -> Observed:
     )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(situations())
 def test_a_plan_converges_and_then_rests(situation: tuple[Assignment, Observed]) -> None:
     assigned, start = situation
@@ -81,7 +82,7 @@ def test_a_plan_converges_and_then_rests(situation: tuple[Assignment, Observed])
             assert found.state in LIVE or ready.issuperset(each.id for each in server.want.claims)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(situations())
 def test_no_two_claims_ever_share_a_device(situation: tuple[Assignment, Observed]) -> None:
     assigned, start = situation
@@ -89,7 +90,7 @@ def test_no_two_claims_ever_share_a_device(situation: tuple[Assignment, Observed
     world.apply(plan(assigned, world.now, HOST))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(situations())
 def test_what_the_assignment_does_not_name_is_not_touched(situation: tuple[Assignment, Observed]) -> None:
     _, start = situation
@@ -102,7 +103,7 @@ def test_what_the_assignment_does_not_name_is_not_touched(situation: tuple[Assig
         assert not held.intersection(start.claims[release.claim_id].addresses)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(situations())
 def test_removal_goes_in_one_order(situation: tuple[Assignment, Observed]) -> None:
     assigned, start = situation
@@ -113,7 +114,7 @@ def test_removal_goes_in_one_order(situation: tuple[Assignment, Observed]) -> No
             assert ranks == sorted(ranks)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(situations())
 def test_a_server_is_started_after_all_it_needs(situation: tuple[Assignment, Observed]) -> None:
     assigned, start = situation

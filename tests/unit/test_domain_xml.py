@@ -16,6 +16,7 @@ from hypervisor_drivers.libvirt.observed import domain_seen, domain_state, netwo
 from hypervisor_drivers.spec import DiskSpec, DomainMetadata, DomainSpec, DomainState, HostdevSpec, NicSpec
 from tests.conftest import Golden
 from tests.domain_specs import GOLDEN
+from tests.thoroughness import examples
 
 RUNNING = (State.RUNNING, 0)
 
@@ -55,7 +56,7 @@ def test_a_spec_is_written_as_the_golden_file_says(name: str, golden: Golden) ->
     golden.check(f"tests/unit/golden/domain/{name}.xml", domain_xml(GOLDEN[name]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(specs)
 def test_what_was_written_is_what_is_seen(spec: DomainSpec) -> None:
     seen = domain_seen(domain_xml(spec), *RUNNING)
@@ -67,7 +68,7 @@ def test_what_was_written_is_what_is_seen(spec: DomainSpec) -> None:
     assert seen.state is DomainState.RUNNING
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(specs)
 def test_every_pci_device_is_alone_on_a_root_port_of_its_own(spec: DomainSpec) -> None:
     devices = ElementTree.fromstring(domain_xml(spec)).find("devices")
@@ -81,7 +82,7 @@ def test_every_pci_device_is_alone_on_a_root_port_of_its_own(spec: DomainSpec) -
     assert len(set(places)) == len(ports)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(specs)
 def test_another_hostdev_moves_no_other_device(spec: DomainSpec) -> None:
     if not spec.hostdevs:  # the first one also takes the balloon away, which stood behind everything else

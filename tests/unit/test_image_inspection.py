@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from kcloud_api.image.inspection import Inspection, UnsafeImage
 from tests.disk_images import MIB, partitioned, qcow2, raw, vmdk
+from tests.thoroughness import examples
 
 
 def verdict(data: bytes, disk_format: str, *, piece: int = 4096) -> int:
@@ -24,7 +25,7 @@ def test_a_raw_disk_is_as_large_as_its_data(data: bytes) -> None:
     assert verdict(data, "raw") == len(data)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(st.integers(min_value=512, max_value=70_000))
 def test_the_verdict_does_not_depend_on_how_the_bytes_arrive(piece: int) -> None:
     assert verdict(qcow2(3 * MIB), "qcow2", piece=piece) == 3 * MIB

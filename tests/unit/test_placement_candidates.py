@@ -12,6 +12,7 @@ from kcloud_api.placement.candidates import Candidate, Provider, Tree, ways
 from kcloud_api.placement.capacity import Stock, misfit
 from kcloud_api.placement.refusing import refuse
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, ResourceRequest
+from tests.thoroughness import examples
 
 TRAITS = ("CUSTOM_A", "CUSTOM_B")
 CLASSES = ("VCPU", "PGPU", "CUSTOM_NPU")
@@ -110,14 +111,14 @@ def requests(draw: st.DrawFn) -> ResourceRequest:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(trees(), requests())
 def test_the_search_finds_exactly_what_trying_everything_finds(tree: Tree, request: ResourceRequest) -> None:
     everything = set(brute_force(tree, request))
     assert {flat(way) for way in ways(tree, request, distinct=False)} == everything
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(trees(), requests())
 def test_counting_like_devices_once_loses_no_answer_and_invents_none(
     tree: Tree, request: ResourceRequest
@@ -128,7 +129,7 @@ def test_counting_like_devices_once_loses_no_answer_and_invents_none(
     assert bool(distinct) == bool(everything)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(trees(), requests())
 def test_every_tree_that_cannot_serve_says_why(tree: Tree, request: ResourceRequest) -> None:
     if any(brute_force(tree, request)):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from vfio.binding import Binder
 from vfio.errors import BindingError
 from vfio.journal import Journal
@@ -154,7 +155,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(events=EVENTS)
 def test_whatever_went_wrong_a_release_that_is_let_through_restores_the_host(
     tmp_path_factory: pytest.TempPathFactory, events: list[tuple[object, ...]]
