@@ -22,7 +22,7 @@ echo USER-DATA-END > /dev/ttyS0
 def test_cloud_init_takes_name_key_and_user_data(cloud: Cloud, debian_image: Path) -> None:
     admin, demo = cloud.connection("kcloud-admin"), cloud.connection()
     image = cloud.upload("debian", debian_image)
-    flavor = admin.create_flavor("debian", ram=1024, vcpus=1, disk=2)
+    flavor = admin.create_flavor("debian", ram=1024, vcpus=1, disk=3)
     public = Ed25519PrivateKey.generate().public_key()
     line = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     key = demo.compute.create_keypair(name="debian", public_key=line)
