@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def loaded_by(statement: str) -> set[str]:
     """Top-level names of all modules in a fresh process after `statement`."""
