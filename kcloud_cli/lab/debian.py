@@ -11,7 +11,6 @@ from kcloud_cli.lab.cache import locked, under_construction
 from kcloud_cli.lab.process import LabError, run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
 LISTS_ARE_FRESH_SECONDS = 14 * 86400
 
 
@@ -28,17 +27,28 @@ class Suite:
         return f"deb [arch=amd64 signed-by={KEYRING}] {self.mirror} {self.name} main"
 
 
-def mirror_of_host(environ: Mapping[str, str] = os.environ) -> str:
+def mirror_of_host(environ: Mapping[str, str] = os.environ, etc: Path = Path("/etc/apt")) -> str:
     """`$KCLOUD_DEBIAN_MIRROR`, else where this host's own apt gets Debian from."""
     if chosen := environ.get("KCLOUD_DEBIAN_MIRROR"):
         return chosen.rstrip("/")
-    sources = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
-    for source in sources:
+    for source in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*"))]:
         if source.suffix in {".list", ".sources"} and source.is_file():
-            found = re.search(r"^(?:deb\s.*?|URIs:\s*)(https?://\S+/debian)/?\s", source.read_text(), re.M)
-            if found:
-                return found.group(1)
-    return DEFAULT_MIRROR
+            for found in _ARCHIVES.findall(source.read_text()):
+                if mirror := _resolved(found):
+                    return mirror
+    raise LabError(f"{etc} names no Debian mirror: set KCLOUD_DEBIAN_MIRROR to one, http://HOST/debian")
+
+
+_ARCHIVES = re.compile(r"^(?:deb\s.*?|URIs:\s*)(https?://\S+/debian|mirror\+file:/\S+)/?(?=\s)", re.MULTILINE)
+
+
+def _resolved(archive: str) -> str | None:
+    """Cloud images name a file that lists mirrors (`mirror+file:`), one a line; others name the mirror."""
+    if not archive.startswith("mirror+file:"):
+        return archive
+    listed = Path(archive.removeprefix("mirror+file:"))
+    words = listed.read_text().split() if listed.is_file() else []
+    return next((word.rstrip("/") for word in words if word.rstrip("/").endswith("/debian")), None)
 
 
 def open_suite(cache: Path, name: str) -> Suite:
