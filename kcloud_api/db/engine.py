@@ -5,6 +5,8 @@ for every transaction that may write, so that two writers queue at BEGIN and nev
 """
 
 import os
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -15,6 +17,9 @@ from sqlmodel import Session
 
 WAKES = "kcloud.wakes"
 """Key in `session.info`: topics to wake once this transaction has committed."""
+
+SQLITE_PATIENCE = 30
+"""Seconds that a writer waits for the one before it."""
 
 Waker = Callable[[frozenset[str]], None]
 
@@ -30,7 +35,11 @@ def make_engine(url: str) -> Engine:
     if (parsed := make_url(url)).get_backend_name() == "sqlite":
         _make_private(parsed.database)
         engine = create_engine(
-            url, pool_size=20, max_overflow=60, connect_args={"timeout": 30}, hide_parameters=True
+            url,
+            pool_size=20,
+            max_overflow=60,
+            connect_args={"timeout": SQLITE_PATIENCE},
+            hide_parameters=True,
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -50,8 +59,24 @@ def _make_private(database: str | None) -> None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the DBAPI has no type
     # sqlite3's own transaction control begins too late (at the first DML); BEGIN is ours, below.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA busy_timeout={SQLITE_PATIENCE * 1000}")
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _write_ahead(connection: Any) -> None:  # noqa: ANN401
+    """Once in a file's life this changes the file, and SQLite then answers "locked" at once, whatever the
+    busy_timeout, when another process opens the same new file: so the patience is ours."""
+    end = time.monotonic() + SQLITE_PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Any) -> None:  # noqa: ANN401
