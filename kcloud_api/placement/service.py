@@ -18,6 +18,7 @@ from kcloud_api.placement.capacity import misfit
 from kcloud_api.placement.inventory import HostInventory
 from kcloud_api.placement.refusing import refuse
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, ResourceRequest
+from kcloud_api.placement.snapshot import journal
 from kcloud_api.placement.tables import (
     AllocationRow,
     ConsumerRow,
@@ -74,6 +75,7 @@ def set_host_available(
         ProviderTraitRow(provider_id=host_id, trait=trait, origin=Origin.STATUS) for trait in sorted(wanted)
     )
     session.flush()
+    journal.touch(session, [host_id])
 
 
 def candidates(

@@ -12,6 +12,7 @@ from sqlmodel import Session, SQLModel, col, select
 from kcloud_api.placement import generations, names, reading
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.inventory import HostInventory, ProviderInventory
+from kcloud_api.placement.snapshot import journal
 from kcloud_api.placement.sync_plan import Change, Current, plan
 from kcloud_api.placement.tables import (
     InventoryRow,
@@ -40,6 +41,7 @@ def sync_host(session: Session, host: HostInventory) -> None:
     for change in changes:
         _apply(session, host.host_id, change)
     session.flush()
+    journal.touch(session, [host.host_id])
 
 
 def insert_missing(session: Session, table: type[SQLModel], names: Collection[str]) -> None:
