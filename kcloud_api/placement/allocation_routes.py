@@ -98,11 +98,6 @@ def list_candidates(request: Request, session: SessionDep) -> Json:
 
 
 def _check_traits(session: Session, request: ResourceRequest) -> None:
-    named = request.root_required | request.root_forbidden
-    unknown = [
-        trait
-        for trait in sorted(named.union(*request.required.values(), *request.forbidden.values()))
-        if not vocabulary.trait_exists(session, trait)
-    ]
+    unknown = [trait for trait in sorted(request.traits()) if not vocabulary.trait_exists(session, trait)]
     if unknown:
         raise BadRequest(f"No such trait(s): {', '.join(unknown)}.", field="required")

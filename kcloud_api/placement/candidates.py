@@ -10,40 +10,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from uuid import UUID
 
-from kcloud_api.placement.capacity import Stock, misfit
-from kcloud_api.placement.request import UNSUFFIXED, Amounts, ResourceRequest
+from kcloud_api.placement.capacity import misfit
+from kcloud_api.placement.request import UNSUFFIXED, Amounts, Group, ResourceRequest
+from kcloud_api.placement.tree import Provider, Tree
 
 ORDERS: dict[str, int] = {"spread": -1, "pack": 1}
 """How hosts are ordered by what is free of the request's classes, the rarest class first, then by id:
 `spread` takes the host with the most free, so that load is even; `pack` the one with the least, so that
 whole hosts stay empty. The value is the sign of `free` in the sort key."""
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """One provider as it stands, with at least the classes and traits that the request speaks of."""
-
-    id: UUID
-    name: str
-    generation: int
-    stocks: Mapping[str, Stock]
-    traits: frozenset[str] = frozenset()
-    parent_id: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """A root provider and everything below it, the root first, the rest in a stable order."""
-
-    providers: tuple[Provider, ...]
-
-    @property
-    def root(self) -> Provider:
-        return self.providers[0]
-
-    def free(self, resource_class: str) -> int:
-        stocks = (p.stocks[resource_class] for p in self.providers if resource_class in p.stocks)
-        return sum(max(0, stock.free) for stock in stocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +59,7 @@ class _Slot:
 
     suffix: str
     amounts: tuple[tuple[str, int], ...]
-    required: frozenset[str]
-    forbidden: frozenset[str]
+    group: Group = field(hash=False)
 
     def fits(self, provider: Provider) -> bool:
         return self.suits(provider) and all(
@@ -96,26 +69,31 @@ class _Slot:
 
     def suits(self, provider: Provider) -> bool:
         """By its traits alone."""
-        return self.required <= provider.traits and not self.forbidden & provider.traits
+        if not self.group.forbidden.isdisjoint(provider.traits):
+            return False
+        return self.suffix == UNSUFFIXED or has_all(provider.traits, self.group)
 
     @property
     def need(self) -> object:
         """Slots with the same need may swap their providers."""
-        return (self.suffix == UNSUFFIXED, self.amounts, sorted(self.required), sorted(self.forbidden))
+        return (self.suffix == UNSUFFIXED, self.amounts, self.group.required, self.group.forbidden)
 
 
 @lru_cache(maxsize=16)
 def slots(request: ResourceRequest) -> tuple[_Slot, ...]:
     """Unsuffixed classes first, then suffixed groups, those with the same need beside each other."""
     found: list[_Slot] = []
-    for suffix, amounts in request.groups.items():
-        forbidden = request.forbidden_by(suffix)
+    for suffix, group in request.groups.items():
         if suffix == UNSUFFIXED:
-            found += [_Slot(suffix, (pair,), frozenset(), forbidden) for pair in sorted(amounts.items())]
+            found += [_Slot(suffix, (pair,), group) for pair in sorted(group.resources.items())]
         else:
-            required = request.required_by(suffix)
-            found.append(_Slot(suffix, tuple(sorted(amounts.items())), required, forbidden))
+            found.append(_Slot(suffix, tuple(sorted(group.resources.items())), group))
     return tuple(sorted(found, key=lambda slot: (slot.suffix != UNSUFFIXED, repr(slot.need), slot.suffix)))
+
+
+def has_all(traits: frozenset[str], group: Group) -> bool:
+    """Whether these traits meet what the group requires."""
+    return all(not any_of.isdisjoint(traits) for any_of in group.required)
 
 
 def admits(tree: Tree, request: ResourceRequest) -> bool:
@@ -154,7 +132,8 @@ def _search(
 ) -> Iterator[tuple[tuple[_Slot, Provider], ...]]:
     if len(chosen) == len(wanted):
         picks = tuple((slot, tree.providers[index]) for slot, index in chosen)
-        if request.required_by(UNSUFFIXED) <= _unsuffixed_traits(picks):
+        unsuffixed = request.groups.get(UNSUFFIXED)
+        if unsuffixed is None or has_all(_unsuffixed_traits(picks), unsuffixed):
             yield picks
         return
     slot = wanted[len(chosen)]

@@ -61,23 +61,23 @@ def fitting_roots(session: Session, request: ResourceRequest, order: str) -> Ite
             col(ProviderTraitRow.trait).in_(sorted(request.root_forbidden))
         )
         statement = statement.where(col(InventoryRow.root_id).not_in(shut))
-    if request.in_tree is not None:
-        statement = statement.where(InventoryRow.root_id == _root_of(request.in_tree))
+    for in_tree in _trees_asked_for(request):
+        statement = statement.where(InventoryRow.root_id == _root_of(in_tree))
     yield from _paged(session, statement)
 
 
 def all_roots(session: Session, request: ResourceRequest) -> Iterator[Sequence[UUID]]:
     """Every root, by name: what an explanation covers."""
     statement = select(ProviderRow.id).where(col(ProviderRow.parent_id).is_(None))
-    if request.in_tree is not None:
-        statement = statement.where(ProviderRow.id == _root_of(request.in_tree))
+    for in_tree in _trees_asked_for(request):
+        statement = statement.where(ProviderRow.id == _root_of(in_tree))
     yield from _batches(session.exec(statement.order_by(ProviderRow.name)).all())
 
 
 def _needs(request: ResourceRequest) -> list[_Need]:
     asked: dict[str, list[int]] = {}
-    for amounts in request.groups.values():
-        for name, amount in amounts.items():
+    for group in request.groups.values():
+        for name, amount in group.resources.items():
             asked.setdefault(name, []).append(amount)
     return [_Need(name, sum(each), min(each), max(each)) for name, each in sorted(asked.items())]
 
@@ -109,7 +109,12 @@ def _fitting_count(need: _Need) -> ScalarSelect[int]:
 
 
 def _required_anywhere(request: ResourceRequest) -> list[str]:
-    return sorted(request.root_required.union(*request.required.values()))
+    single = (one for group in request.groups.values() for one in group.required if len(one) == 1)
+    return sorted(request.root_required.union(*single))
+
+
+def _trees_asked_for(request: ResourceRequest) -> set[UUID]:
+    return {group.in_tree for group in request.groups.values() if group.in_tree is not None}
 
 
 def _root_of(provider_id: UUID) -> ScalarSelect[UUID]:

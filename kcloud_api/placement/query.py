@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from kcloud_api.placement.names import is_resource_class
-from kcloud_api.placement.request import UNSUFFIXED, ResourceRequest
+from kcloud_api.placement.request import UNSUFFIXED, Group, ResourceRequest, all_of
 from kcloud_common.errors import BadRequest
 
 Pairs = Iterable[tuple[str, str]]
@@ -58,12 +58,21 @@ def candidate_query(pairs: Pairs) -> CandidateQuery:
             raise _unknown(key)
     _check_groups(resources, required, single.get("group_policy"))
     root_wanted, root_unwanted = traits("root_required", single.get("root_required", ""))
+    in_tree = uuid("in_tree", single["in_tree"]) if "in_tree" in single else None
+    none: frozenset[str] = frozenset()
+    groups = {
+        suffix: Group(
+            asked,
+            all_of(*sorted(required.get(suffix, none))),
+            forbidden.get(suffix, none),
+            in_tree=in_tree if suffix == UNSUFFIXED else None,
+        )
+        for suffix, asked in resources.items()
+    }
+    policy = single.get("group_policy", "none")
     request = ResourceRequest(
-        resources, required, forbidden,
-        group_policy=single.get("group_policy", "none"),
-        root_required=root_wanted, root_forbidden=root_unwanted,
-        in_tree=uuid("in_tree", single["in_tree"]) if "in_tree" in single else None,
-    )  # fmt: skip
+        groups, group_policy=policy, root_required=root_wanted, root_forbidden=root_unwanted
+    )
     return CandidateQuery(request, _limit(single["limit"]) if "limit" in single else None)
 
 

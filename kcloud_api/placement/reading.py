@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import Executable, exists, or_, select
 from sqlmodel import Session, col
 
-from kcloud_api.placement.candidates import Provider, Tree
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.request import ResourceRequest
 from kcloud_api.placement.tables import InventoryRow, ProviderRow, ProviderTraitRow
+from kcloud_api.placement.tree import Provider, Tree
 
 
 def trees(
@@ -21,7 +21,7 @@ def trees(
     traits that it names, and besides the roots only providers that have one of the classes."""
     classes = sorted(request.totals()) if request else None
     stocked = stocks(session, root_ids, classes)
-    named = _traits_named(request) if request else None
+    named = request.traits() if request else None
     traits = _traits(session, {*root_ids, *stocked} if request else _members(session, root_ids), named)
     statement = (
         select(
@@ -39,7 +39,7 @@ def trees(
     found = {
         root_id: Tree(
             tuple(
-                Provider(id_, name, generation, stocked.get(id_, {}), traits.get(id_, frozenset()), parent_id)
+                Provider(id_, name, generation, parent_id, stocked.get(id_, {}), traits.get(id_, frozenset()))
                 for _, id_, name, generation, parent_id in group
             )
         )
@@ -94,11 +94,6 @@ def _traits(
 def _members(session: Session, root_ids: Sequence[UUID]) -> set[UUID]:
     statement = select(col(ProviderRow.id)).where(col(ProviderRow.root_id).in_(root_ids))
     return {row[0] for row in _rows(session, statement)}
-
-
-def _traits_named(request: ResourceRequest) -> frozenset[str]:
-    root = request.root_required | request.root_forbidden
-    return root.union(*request.required.values(), *request.forbidden.values())
 
 
 def _rows(session: Session, statement: Executable) -> Iterable[Any]:

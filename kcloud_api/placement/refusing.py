@@ -1,8 +1,9 @@
 """Says why a host's tree cannot serve a request: the first reason that an operator could act on. Pure."""
 
-from kcloud_api.placement.candidates import Provider, Refusal, Tree, slots
+from kcloud_api.placement.candidates import Refusal, slots
 from kcloud_api.placement.capacity import misfit
-from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, UNSUFFIXED, ResourceRequest
+from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, UNSUFFIXED, Group, ResourceRequest
+from kcloud_api.placement.tree import Provider, Tree
 
 ROOT_CODES = {HOST_DOWN: "host_down", HOST_NOT_READY: "host_not_ready"}
 """Forbidden traits of a root provider that have a reason of their own; the first one present counts."""
@@ -67,22 +68,21 @@ def _trait_refusal(tree: Tree, request: ResourceRequest) -> Refusal | None:
                     Tree((tree.root, *(p for p in suitable if p is not tree.root))),
                     "resource_class_short", name, amount,
                 )  # fmt: skip
-            return _wrong_traits(tree, wanting, slot.required, slot.forbidden)
+            return _wrong_traits(tree, wanting, slot.group)
     held = frozenset().union(*(p.traits for p in tree.providers))
-    missing = request.required_by(UNSUFFIXED) - held
-    return _refusal(tree, "trait_missing", trait=min(missing)) if missing else None
+    unsuffixed = request.groups.get(UNSUFFIXED)
+    missing = sorted(min(one) for one in unsuffixed.required if one.isdisjoint(held)) if unsuffixed else []
+    return _refusal(tree, "trait_missing", trait=missing[0]) if missing else None
 
 
-def _wrong_traits(
-    tree: Tree, providers: tuple[Provider, ...], required: frozenset[str], forbidden: frozenset[str]
-) -> Refusal:
+def _wrong_traits(tree: Tree, providers: tuple[Provider, ...], group: Group) -> Refusal:
     """Name a trait that no provider has, or that one should not have."""
-    missing = [trait for trait in sorted(required) if not any(trait in p.traits for p in providers)]
-    if not missing:
-        missing = sorted({trait for p in providers for trait in required - p.traits})
-    if missing:
-        return _refusal(tree, "trait_missing", trait=missing[0])
-    present = sorted({trait for p in providers for trait in forbidden & p.traits})
+    lacking = [one for one in group.required if all(one.isdisjoint(p.traits) for p in providers)]
+    if not lacking:
+        lacking = [one for one in group.required if any(one.isdisjoint(p.traits) for p in providers)]
+    if lacking:
+        return _refusal(tree, "trait_missing", trait=min(min(one) for one in lacking))
+    present = sorted({trait for p in providers for trait in group.forbidden & p.traits})
     return _refusal(tree, "trait_forbidden", trait=present[0] if present else "")
 
 

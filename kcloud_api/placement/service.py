@@ -13,7 +13,7 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from kcloud_api.placement import generations, narrowing, reading, syncing
-from kcloud_api.placement.candidates import Candidate, CandidateResult, Refusal, Tree, ways
+from kcloud_api.placement.candidates import Candidate, CandidateResult, Refusal, ways
 from kcloud_api.placement.capacity import misfit
 from kcloud_api.placement.inventory import HostInventory
 from kcloud_api.placement.refusing import refuse
@@ -26,6 +26,7 @@ from kcloud_api.placement.tables import (
     Origin,
     ProviderTraitRow,
 )
+from kcloud_api.placement.tree import Tree
 from kcloud_common.errors import AlreadyExists, OutOfCapacity
 
 INSTANCE = "INSTANCE"

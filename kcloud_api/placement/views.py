@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from kcloud_api.placement.candidates import Candidate, Tree
+from kcloud_api.placement.candidates import Candidate
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.providers import ConsumerAllocations, ProviderRecord
+from kcloud_api.placement.tree import Tree
 
 Json = dict[str, Any]
 

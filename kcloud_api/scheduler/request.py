@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kcloud_api.placement.names import canonical_class, is_resource_class, is_trait
-from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, UNSUFFIXED, ResourceRequest
+from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, UNSUFFIXED, Group, ResourceRequest, all_of
 from kcloud_common.errors import BadRequest
 
 __all__ = ["FlavorShape", "ResourceRequest", "from_flavor"]
@@ -53,9 +53,14 @@ def from_flavor(flavor: FlavorShape) -> ResourceRequest:
     asked = {suffix: amounts for suffix, amounts in asked.items() if amounts}
     _check_suffixes(asked, required.keys() | forbidden.keys())
     return ResourceRequest(
-        asked,
-        required={suffix: frozenset(traits) for suffix, traits in required.items()},
-        forbidden={suffix: frozenset(traits) for suffix, traits in forbidden.items()},
+        {
+            suffix: Group(
+                amounts,
+                required=all_of(*sorted(required.get(suffix, ()))),
+                forbidden=frozenset(forbidden.get(suffix, ())),
+            )
+            for suffix, amounts in asked.items()
+        },
         group_policy=_group_policy(flavor.extra_specs),
         root_forbidden=frozenset({HOST_DOWN, HOST_NOT_READY}),
     )

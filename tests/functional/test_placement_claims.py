@@ -18,7 +18,7 @@ from kcloud_api.placement import reading
 from kcloud_api.placement import service as placement
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.inventory import HostInventory, Inventory
-from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, ResourceRequest
+from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, Group, ResourceRequest
 from kcloud_common.errors import AlreadyExists, Conflict, OutOfCapacity, StaleGeneration
 from kcloud_common.wire import DeviceReport, DeviceState
 from tests.postgres import fresh_database, postgres_server
@@ -26,7 +26,7 @@ from tests.thoroughness import examples
 
 HOST = UUID(int=1)
 SHUT = frozenset({HOST_DOWN, HOST_NOT_READY})
-ONE_GPU = ResourceRequest({"": {"VCPU": 1, "PGPU": 1}}, root_forbidden=SHUT)
+ONE_GPU = ResourceRequest({"": Group({"VCPU": 1, "PGPU": 1})}, root_forbidden=SHUT)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_the_last_device_goes_to_exactly_one_of_32_claimants(any_database: Datab
 
 def test_claimants_that_read_before_they_race_cannot_both_win(any_database: Database) -> None:
     """There is room for all, so that only the generation can tell that what was read is old."""
-    one_cpu = ResourceRequest({"": {"VCPU": 1}})
+    one_cpu = ResourceRequest({"": Group({"VCPU": 1})})
     with any_database.transaction() as session:
         report(session, HOST, [])
     with any_database.reading() as session:
@@ -333,7 +333,7 @@ def test_no_history_of_claims_and_reports_exceeds_capacity(
 
 def act(session: Session, verb: str, server: UUID, amount: int) -> None:
     if verb == "place":
-        place(session, server, ResourceRequest({"": {"VCPU": amount or 1, "PGPU": 1}}))
+        place(session, server, ResourceRequest({"": Group({"VCPU": amount or 1, "PGPU": 1})}))
     elif verb == "release":
         accelerator.release(session, server)
         placement.release(session, server)

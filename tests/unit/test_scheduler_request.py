@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kcloud_api.placement.candidates import Refusal
-from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY
+from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, Group, all_of
 from kcloud_api.scheduler.reasons import HELP, HOSTS_NAMED, NEARNESS, WHAT, explain
 from kcloud_api.scheduler.request import FlavorShape, from_flavor
 from kcloud_common.errors import BadRequest
@@ -21,13 +21,13 @@ def flavor(**extra_specs: str) -> FlavorShape:
 
 def test_a_flavor_asks_for_its_own_size_with_swap_rounded_up() -> None:
     request = from_flavor(flavor())
-    assert request.groups == {"": {"VCPU": 2, "MEMORY_MB": 1024, "DISK_GB": 12}}
+    assert request.groups == {"": Group({"VCPU": 2, "MEMORY_MB": 1024, "DISK_GB": 12})}
     assert request.root_forbidden == {HOST_DOWN, HOST_NOT_READY}
 
 
 def test_extra_specs_add_replace_and_leave_out() -> None:
     request = from_flavor(flavor(**{"resources:PGPU": "1", "resources:VCPU": "4", "resources:DISK_GB": "0"}))
-    assert request.groups == {"": {"VCPU": 4, "MEMORY_MB": 1024, "PGPU": 1}}
+    assert request.groups == {"": Group({"VCPU": 4, "MEMORY_MB": 1024, "PGPU": 1})}
 
 
 def test_groups_keep_their_suffix_traits_and_policy() -> None:
@@ -44,15 +44,14 @@ def test_groups_keep_their_suffix_traits_and_policy() -> None:
             }
         )
     )
-    assert request.groups["1"] == {"PGPU": 1}
-    assert request.groups["_b"] == {"CUSTOM_NPU": 2}
-    assert request.required == {"1": {"CUSTOM_H100"}, "": {"COMPUTE_ACCELERATORS"}}
-    assert request.forbidden == {"1": {"CUSTOM_MIG"}}
+    assert request.groups["1"] == Group({"PGPU": 1}, all_of("CUSTOM_H100"), frozenset({"CUSTOM_MIG"}))
+    assert request.groups["_b"] == Group({"CUSTOM_NPU": 2})
+    assert request.groups[""].required == all_of("COMPUTE_ACCELERATORS")
     assert request.group_policy == "isolate"
 
 
 def test_the_name_that_openkcloud_gives_to_npus_is_understood() -> None:
-    assert from_flavor(flavor(**{"resources:CUSTOM_AICHIP": "1"})).groups[""]["CUSTOM_NPU"] == 1
+    assert from_flavor(flavor(**{"resources:CUSTOM_AICHIP": "1"})).groups[""].resources["CUSTOM_NPU"] == 1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +94,7 @@ def test_whatever_the_extra_specs_the_answer_is_a_request_or_a_bad_request(extra
         request = from_flavor(FlavorShape(1, 64, extra_specs=extra))
     except BadRequest:
         return
-    assert all(amount > 0 for amounts in request.groups.values() for amount in amounts.values())
+    assert all(amount > 0 for group in request.groups.values() for amount in group.resources.values())
 
 
 def refusal(number: int, code: str, **facts: object) -> Refusal:
