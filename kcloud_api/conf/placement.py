@@ -13,3 +13,10 @@ class PlacementConf:
         "with it kcloud-api listens on loopback only.",
         choices=("keystone", "noauth2"),
     )
+    cors_allowed_origins: tuple[str, ...] = option(
+        (), help="Origins of web pages that may call the API from a browser; none: it answers without CORS."
+    )
+    cors_allow_headers: tuple[str, ...] = option(
+        ("openstack-api-version", "x-auth-token", "content-type"),
+        help="Headers that such a page may send.",
+    )
