@@ -3,9 +3,9 @@
     load(database, shape="nested", hosts=62_500)
 
 `flat`: one provider a host, with VCPU, MEMORY_MB and DISK_GB. `nested`: eleven providers a host; under the
-root two NUMA nodes with VCPU and MEMORY_MB, and under each of them four accelerators with one PGPU each and two
-or three traits. The rows are what the service itself would write, but they go past its checks and its journal:
-load before anybody reads.
+root two NUMA nodes with VCPU and MEMORY_MB, and under each of them four accelerators with one PGPU each and
+two or three traits. The rows are what the service itself would write, but they go past its checks and its
+journal: load before anybody reads.
 """
 
 from collections.abc import Iterable, Iterator
