@@ -77,7 +77,8 @@ def start_cloud(port: int, device: str | None) -> str:
     assert child.stdout is not None  # noqa: S101 - PIPE was asked for
     line = child.stdout.readline().decode()
     if not line.startswith("ready "):
-        raise DemoFailed(f"the cloud did not start; its log is {STATE / 'cloud.log'}")
+        said = (STATE / "cloud.log").read_text(errors="replace").splitlines()[-3:]
+        raise DemoFailed("\n  ".join(["the cloud did not start:", *said, f"its log: {STATE / 'cloud.log'}"]))
     return line.split()[1]
 
 
