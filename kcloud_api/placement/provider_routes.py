@@ -40,7 +40,9 @@ ProviderId = Annotated[UUID, Depends(_provider_id)]
 
 @router.get("", dependencies=[requires(policies.PROVIDERS_LIST)])
 def list_providers(request: Request, session: SessionDep) -> Json:
-    found = providers.list_providers(session, provider_query(request.query_params.multi_items()))
+    found = providers.list_providers(
+        session, provider_query(request.query_params.multi_items(), minor_of(request))
+    )
     prefix = mount_of(request)
     return {"resource_providers": [views.provider(one, minor_of(request), prefix) for one in found]}
 

@@ -66,8 +66,8 @@ def list_providers(session: Session, query: ProviderQuery) -> tuple[ProviderReco
             InventoryRow.resource_class == name, InventoryRow.free >= amount
         )
         statement = statement.where(col(ProviderRow.id).in_(enough))
-    for trait in sorted(query.required):
-        statement = statement.where(col(ProviderRow.id).in_(_having(trait)))
+    for any_of in query.required:
+        statement = statement.where(or_(*(col(ProviderRow.id).in_(_having(trait)) for trait in any_of)))
     for trait in sorted(query.forbidden):
         statement = statement.where(col(ProviderRow.id).not_in(_having(trait)))
     rows = session.exec(statement).all()

@@ -1,20 +1,31 @@
-"""Reads the query strings of the Placement API. Pure.
+"""Reads the query strings of the Placement API, as the version that the client speaks has it. Pure."""
 
-Not understood yet, and refused rather than ignored: `member_of`, `same_subtree`, `required=in:`.
-"""
-
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from kcloud_api.placement.names import is_resource_class
-from kcloud_api.placement.request import UNSUFFIXED, Group, ResourceRequest, all_of
+from kcloud_api.placement.query_schemas import check_candidates, check_providers, group_key
+from kcloud_api.placement.query_values import (
+    BadValue,
+    DuplicateKey,
+    MissingValue,
+    Traits,
+    aggregates,
+    amounts,
+    trait_list,
+    traits,
+    tree_id,
+)
+from kcloud_api.placement.request import UNSUFFIXED, Group, ResourceRequest
 from kcloud_common.errors import BadRequest
 
 Pairs = Iterable[tuple[str, str]]
-GROUP_KEY = re.compile(r"^(resources|required)([a-zA-Z0-9_-]{1,64})?$")
-LARGEST = 2**31 - 1
+Values = Mapping[str, list[str]]
+"""Of each parameter all values, in the order given."""
+
+NESTED = 29
+"""Minor version from which clients know that providers make trees."""
+RESOURCELESS = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,153 +36,166 @@ class CandidateQuery:
 
 @dataclass(frozen=True, slots=True)
 class ProviderQuery:
-    """What a list of providers is narrowed by; None and empty narrow nothing."""
+    """What a list of providers is narrowed by; None and empty narrow nothing. Of each set in `required` and
+    `member_of` any one will do; all sets must be met."""
 
     name: str | None = None
     id: UUID | None = None
     in_tree: UUID | None = None
     resources: Mapping[str, int] = field(default_factory=dict)
-    required: frozenset[str] = frozenset()
+    required: tuple[frozenset[str], ...] = ()
     forbidden: frozenset[str] = frozenset()
+    member_of: tuple[frozenset[UUID], ...] = ()
+    not_member_of: frozenset[UUID] = frozenset()
 
 
-def candidate_query(pairs: Pairs) -> CandidateQuery:
-    """Of GET /allocation_candidates. BadRequest names the parameter."""
-    resources: dict[str, Mapping[str, int]] = {}
-    required: dict[str, frozenset[str]] = {}
-    forbidden: dict[str, frozenset[str]] = {}
-    single: dict[str, str] = {}
-    for key, value in pairs:
-        match = GROUP_KEY.match(key)
-        suffix = (match[2] or UNSUFFIXED) if match else UNSUFFIXED
-        if match and match[1] == "resources":
-            _once(suffix in resources, key)
-            resources[suffix] = amounts(key, value)
-        elif match:
-            wanted, unwanted = traits(key, value)
-            required[suffix] = required.get(suffix, frozenset()) | wanted
-            forbidden[suffix] = forbidden.get(suffix, frozenset()) | unwanted
-        elif key in ("limit", "group_policy", "in_tree", "root_required"):
-            _once(key in single, key)
-            single[key] = value
-        else:
-            raise _unknown(key)
-    _check_groups(resources, required, single.get("group_policy"))
-    root_wanted, root_unwanted = traits("root_required", single.get("root_required", ""))
-    in_tree = uuid("in_tree", single["in_tree"]) if "in_tree" in single else None
-    none: frozenset[str] = frozenset()
-    groups = {
-        suffix: Group(
-            asked,
-            all_of(*sorted(required.get(suffix, none))),
-            forbidden.get(suffix, none),
-            in_tree=in_tree if suffix == UNSUFFIXED else None,
+def candidate_query(pairs: Pairs, minor: int) -> CandidateQuery:
+    """Of GET /allocation_candidates; `minor`: the version's second number. Raises BadRequest."""
+    values = _collect(pairs)
+    check_candidates({name: given[-1] for name, given in values.items()}, minor)
+    root = _root_traits(values.get("root_required", []), minor)
+    subtrees = _same_subtrees(values.get("same_subtree", []))
+    groups = _groups(values, minor)
+    if minor >= RESOURCELESS:
+        _check_suffixes(groups, frozenset().union(*subtrees))
+    else:
+        _check_all_have_resources(groups)
+    _check_conflicts(groups)
+    policy = values.get("group_policy", [""])[0]
+    if not policy and len(groups.keys() - {UNSUFFIXED}) > 1:
+        raise BadRequest(
+            'The "group_policy" parameter is required when specifying more than one "resources{N}" parameter.'
         )
-        for suffix, asked in resources.items()
-    }
-    policy = single.get("group_policy", "none")
     request = ResourceRequest(
-        groups, group_policy=policy, root_required=root_wanted, root_forbidden=root_unwanted
+        groups,
+        group_policy=policy or "none",
+        same_subtrees=subtrees,
+        root_required=frozenset().union(*root.required),
+        root_forbidden=root.forbidden,
+        flat=minor < NESTED,
     )
-    return CandidateQuery(request, _limit(single["limit"]) if "limit" in single else None)
+    return CandidateQuery(request, _limit(values))
 
 
-def provider_query(pairs: Pairs) -> ProviderQuery:
-    """Of GET /resource_providers. BadRequest names the parameter."""
-    given: dict[str, str] = {}
-    required: frozenset[str] = frozenset()
-    forbidden: frozenset[str] = frozenset()
-    for key, value in pairs:
-        if key == "required":
-            wanted, unwanted = traits(key, value)
-            required, forbidden = required | wanted, forbidden | unwanted
-        elif key in ("name", "uuid", "in_tree", "resources"):
-            _once(key in given, key)
-            given[key] = value
-        else:
-            raise _unknown(key)
+def provider_query(pairs: Pairs, minor: int) -> ProviderQuery:
+    """Of GET /resource_providers. Raises BadRequest."""
+    values = _collect(pairs)
+    last = {name: given[-1] for name, given in values.items()}
+    check_providers(last, minor)
+    in_aggregates = aggregates(values.get("member_of", []), minor)
+    wanted = traits(values.get("required", []), minor)
     return ProviderQuery(
-        name=given.get("name"),
-        id=uuid("uuid", given["uuid"]) if "uuid" in given else None,
-        in_tree=uuid("in_tree", given["in_tree"]) if "in_tree" in given else None,
-        resources=amounts("resources", given["resources"]) if "resources" in given else {},
-        required=required,
-        forbidden=forbidden,
+        name=last.get("name"),
+        id=UUID(last["uuid"]) if "uuid" in last else None,
+        in_tree=UUID(last["in_tree"]) if "in_tree" in last else None,
+        resources=amounts(last["resources"]) if "resources" in last else {},
+        required=wanted.required,
+        forbidden=wanted.forbidden,
+        member_of=in_aggregates.member_of,
+        not_member_of=in_aggregates.not_member_of,
     )
 
 
-def amounts(key: str, text: str) -> dict[str, int]:
-    """`VCPU:2,MEMORY_MB:1024`."""
-    found: dict[str, int] = {}
-    for part in text.split(","):
-        name, separator, number = part.strip().partition(":")
-        # Its length first: Python does not even read a number of some thousand digits.
-        is_number = number.isascii() and number.isdecimal() and len(number) <= len(str(LARGEST))
-        if not (separator and is_number and 0 < int(number) <= LARGEST):
-            raise BadRequest(
-                f"Badly formed {key} parameter: want CLASS:AMOUNT,... (1 or more). Got: {text}",
-                field=key,
-            )
-        if not is_resource_class(name):
-            raise BadRequest(f"Invalid resource class in {key} parameter: {name}", field=key)
-        _once(name in found, f"{key} ({name})")
-        found[name] = int(number)
+def _collect(pairs: Pairs) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
     return found
 
 
-def traits(key: str, text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """`A,!B`: wanted and unwanted."""
-    names = [name.strip() for name in text.split(",")] if text else []
-    if any(name in ("", "!") for name in names):
-        raise BadRequest(f"Badly formed {key} parameter: want TRAIT,!TRAIT,... Got: {text}", field=key)
-    if text.startswith("in:"):
-        raise BadRequest(f"{key}=in:... is not supported.", field=key)
-    unwanted = frozenset(name[1:] for name in names if name.startswith("!"))
-    wanted = frozenset(name for name in names if not name.startswith("!"))
-    if both := wanted & unwanted:
-        raise BadRequest(f"{key} both requires and forbids {', '.join(sorted(both))}.", field=key)
-    return wanted, unwanted
+def _groups(values: Values, minor: int) -> dict[str, Group]:
+    """By suffix, in the order in which they are first spoken of."""
+    named: dict[str, dict[str, list[str]]] = {}
+    for name, given in values.items():
+        key = group_key(name, minor)
+        if key is not None:
+            named.setdefault(key.suffix, {})[key.word] = given
+    return {suffix: _group(words, minor, suffix) for suffix, words in named.items()}
 
 
-def uuid(key: str, text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise BadRequest(f"Expected {key} parameter to be a UUID. Got: {text}", field=key) from None
+def _group(words: Values, minor: int, suffix: str) -> Group:
+    asked = amounts(words["resources"][-1]) if "resources" in words else {}
+    wanted = traits(words.get("required", []), minor)
+    in_aggregates = aggregates(words.get("member_of", []), minor, suffix)
+    in_tree = tree_id(words["in_tree"][-1]) if "in_tree" in words else None
+    return Group(asked, *wanted, *in_aggregates, in_tree)
 
 
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise BadRequest(
-            f"Invalid query string parameters: limit must be 1 or more, not {text}", field="limit"
+def _root_traits(values: list[str], minor: int) -> Traits:
+    if not values:
+        return Traits()
+    if len(values) > 1:
+        raise DuplicateKey("Query parameter 'root_required' may be specified only once.")
+    wanted, unwanted = trait_list(values[0], minor)
+    if both := unwanted.intersection(wanted):
+        raise BadValue(
+            f"Conflicting required and forbidden traits found in root_required: {', '.join(sorted(both))}"
         )
-    return int(text)
+    return Traits(tuple(frozenset({name}) for name in wanted), unwanted)
 
 
-def _check_groups(
-    resources: Mapping[str, Mapping[str, int]], required: Mapping[str, object], policy: str | None
-) -> None:
-    if not resources:
+def _same_subtrees(values: list[str]) -> tuple[frozenset[str], ...]:
+    found = tuple(frozenset(part.strip() for part in value.split(",")) for value in values)
+    if any(UNSUFFIXED in suffixes for suffixes in found):
+        raise BadValue("Empty string (unsuffixed group) can not be specified in `same_subtree` ")
+    return found
+
+
+def _check_suffixes(groups: Mapping[str, Group], in_subtrees: frozenset[str]) -> None:
+    """A group without resources must at least be near one with them."""
+    resourceless = [suffix for suffix, group in groups.items() if not group.resources]
+    if len(resourceless) == len(groups):
+        raise MissingValue("There must be at least one resources or resources[$S] parameter.")
+    if lonely := [suffix for suffix in resourceless if suffix not in in_subtrees]:
+        raise BadValue(
+            "Resourceless suffixed group request should be specified in `same_subtree` query param: "
+            f"bad group(s) - {lonely}."
+        )
+    if unknown := sorted(in_subtrees - groups.keys()):
+        raise BadValue(
+            f"Real suffixes should be specified in `same_subtree`: {unknown} not found in {list(groups)}."
+        )
+
+
+def _check_all_have_resources(groups: Mapping[str, Group]) -> None:
+    orphans = {suffix: group for suffix, group in groups.items() if not group.resources}
+    if keys := [f"required{suffix}" for suffix, group in orphans.items() if group.required]:
+        raise BadRequest(
+            "All traits parameters must be associated with resources.  Found the following orphaned "
+            f"traits keys: {', '.join(keys)}"
+        )
+    in_aggregates = {s: group for s, group in orphans.items() if group.member_of or group.not_member_of}
+    if keys := [f"member_of{suffix}" for suffix in in_aggregates]:
+        raise BadRequest(
+            "All member_of parameters must be associated with resources. Found the following orphaned "
+            f"member_of keys: {', '.join(keys)}"
+        )
+    if orphans:
+        raise BadRequest("All request groups must specify resources.")
+    if not groups:
         raise BadRequest("At least one request group (`resources` or `resources{$S}`) is required.")
-    for suffix in sorted(required.keys() - resources.keys()):
+
+
+def _check_conflicts(groups: Mapping[str, Group]) -> None:
+    conflicts = sorted(
+        f"required{suffix}: ({', '.join(sorted(any_of))})"
+        for suffix, group in groups.items()
+        for any_of in group.required
+        if any_of <= group.forbidden
+    )
+    if conflicts:
         raise BadRequest(
-            f"All request groups must specify resources: `required{suffix}` has no `resources{suffix}`.",
-            field=f"required{suffix}",
-        )
-    if policy not in (None, "none", "isolate"):
-        raise BadRequest("group_policy must be 'none' or 'isolate'.", field="group_policy")
-    if policy is None and len(resources.keys() - {UNSUFFIXED}) > 1:
-        raise BadRequest(
-            'The "group_policy" parameter is required when specifying more than one '
-            '"resources{N}" parameter.',
-            field="group_policy",
+            "Conflicting required and forbidden traits found in the following traits keys: "
+            f"{', '.join(conflicts)}"
         )
 
 
-def _once(again: bool, key: str) -> None:
-    if again:
-        raise BadRequest(f"Query parameter {key} is given more than once.", field=key)
-
-
-def _unknown(key: str) -> BadRequest:
-    return BadRequest(f"Invalid query string parameters: {key!r} is not supported.", field=key)
+def _limit(values: Values) -> int | None:
+    """The first one counts, but it is the last one that was checked."""
+    if "limit" not in values:
+        return None
+    text = values["limit"][0]
+    if not (text.isascii() and text.isdecimal() and text[0] != "0"):
+        raise BadRequest(f"Invalid query string parameters: limit must be 1 or more, not {text}")
+    # Longer ones limit nothing either.
+    return int(text[:18])

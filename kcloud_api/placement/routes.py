@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from kcloud_api.http.app import service_app
 from kcloud_api.http.errors import placement_shape
-from kcloud_api.placement import allocation_routes, provider_routes, vocabulary_routes
+from kcloud_api.placement import allocation_routes, candidate_routes, provider_routes, vocabulary_routes
 from kcloud_api.placement.microversion import MAJOR, NEWEST, OLDEST, Microversions
 
 CODES = {
@@ -23,8 +23,8 @@ def build() -> FastAPI:
     app = service_app("placement", _shape)
     app.add_middleware(Microversions)
     app.include_router(versions)
-    for router in (provider_routes.router, allocation_routes.router, vocabulary_routes.router):
-        app.include_router(router)
+    for module in (provider_routes, allocation_routes, candidate_routes, vocabulary_routes):
+        app.include_router(module.router)
     return app
 
 

@@ -151,15 +151,12 @@ def test_providers_are_listed_by_what_is_asked(
     "path",
     [
         "/resource_providers?color=red",
-        "/resource_providers?name=a&name=b",
         "/resource_providers?uuid=1",
-        "/allocation_candidates",
         "/allocation_candidates?resources=VCPU",
         "/allocation_candidates?resources=VCPU:0",
         "/allocation_candidates?resources=vcpu:1",
         "/allocation_candidates?resources=CUSTOM_NOT_MADE:1",
         "/allocation_candidates?resources=VCPU:1&required=CUSTOM_NOT_MADE",
-        "/allocation_candidates?resources=VCPU:1&required1=CUSTOM_H100",
         "/allocation_candidates?resources=VCPU:1&limit=0",
         "/allocation_candidates?resources1=VCPU:1&resources2=VCPU:1",
         "/allocation_candidates?resources=VCPU:1&group_policy=maybe",
@@ -169,6 +166,13 @@ def test_providers_are_listed_by_what_is_asked(
 )
 def test_a_bad_query_is_refused_by_name(client: httpx.Client, host: None, path: str) -> None:
     assert error_of(client.get(path)) == (400, "placement.undefined_code")
+
+
+def test_a_query_for_nothing_is_refused_with_a_code_of_its_own(client: httpx.Client, host: None) -> None:
+    nothing = client.get("/allocation_candidates")
+    assert error_of(nothing) == (400, "placement.query.missing_value")
+    lonely = client.get("/allocation_candidates?resources=VCPU:1&required1=CUSTOM_H100")
+    assert error_of(lonely) == (400, "placement.query.bad_value")
 
 
 @pytest.mark.parametrize(
