@@ -1,0 +1,235 @@
+"""Decides which of a host's devices a server gets, by how they hang together (device_tree.py). Pure.
+
+Each policy has an objective: criteria in the order of their weight, the smaller value better. The choice is
+the best of all possible ones, as an exhaustive search would find it, and always the same for the same host.
+
+`pack`         NUMA nodes touched; switches touched; devices left free on those switches; left free on those
+               nodes; the more of the same kind in use there the better.
+`spread`       the numbers taken from each NUMA node, squared and summed: as many nodes as there are, evenly;
+               the same over switches; the more left free on the touched nodes, then switches, the better.
+`same-switch`  all below one switch, or not at all; devices left free below the lowest that has them all; then
+               as `pack`.
+`same-numa`    all on one NUMA node, or not at all; devices left free on it; then as `pack`.
+
+Then, for each: the more bandwidth the links have together, and last the lower addresses. A device is free if
+it could serve this request now. A switch is touched if a device below it is taken, at whatever depth.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+from uuid import UUID
+
+from kcloud_api.scheduler.device_tree import Branch, Device, Level, tree_of
+
+__all__ = ["Chosen", "Device", "Impossible", "Kind", "Policy", "choose", "is_tractable"]
+
+MOST_STATES = 512
+"""Of a search, at each place in the tree: N devices of one kind make N + 1, nine kinds of one each 512."""
+
+
+class Policy(StrEnum):
+    PACK = "pack"
+    SPREAD = "spread"
+    SAME_SWITCH = "same-switch"
+    SAME_NUMA = "same-numa"
+
+    @property
+    def is_hard(self) -> bool:
+        """A host that cannot do it does not get the server."""
+        return self in WITHIN
+
+
+WITHIN: Mapping[Policy, Level] = {Policy.SAME_SWITCH: Level.SWITCH, Policy.SAME_NUMA: Level.NODE}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """So many like devices. `free` can serve now; `suited` could if nobody else held them."""
+
+    count: int
+    free: frozenset[UUID]
+    suited: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Devices for each kind, in the order of the kinds; of one kind in the order of addresses."""
+
+    devices: tuple[tuple[UUID, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """`within` is where the devices would have to be together; HOST: there are not enough in all."""
+
+    within: Level
+    needed: int
+    free: tuple[int, ...]
+    """How many of what is needed each place has free, the most first; places that have none are left out."""
+    total: int
+    """The most that one place could give if nobody else held any."""
+
+
+def choose(
+    devices: Sequence[Device], kinds: Sequence[Kind], policy: Policy = Policy.PACK
+) -> Chosen | Impossible:
+    """Different devices for all kinds together. `devices` are all of the host, the taken ones too."""
+    search = _Search(tree_of(devices), tuple(kinds), policy)
+    within = WITHIN.get(policy, Level.HOST)
+    ways = [
+        (search.left(branch) if policy.is_hard else 0, table[search.wanted] + search.above(branch))
+        for branch, table in search.tables.items()
+        if branch.level is within and search.wanted in table
+    ]
+    if ways:
+        return Chosen(search.decoded(min(ways)[1]))
+    possible = search.wanted in search.tables[search.tree]
+    return search.refused(within if possible else Level.HOST)
+
+
+def is_tractable(counts: Sequence[int]) -> bool:
+    """Whether `choose` would answer soon for kinds of these counts."""
+    return prod(count + 1 for count in counts) <= MOST_STATES
+
+
+def _pack(level: Level, taken: int, left: int, in_use: int) -> tuple[int, ...]:
+    return (1, 0, 0, left, -in_use) if level is Level.NODE else (0, 1, left, 0, -in_use)
+
+
+def _spread(level: Level, taken: int, left: int, _in_use: int) -> tuple[int, ...]:
+    return (taken**2, 0, -left, 0, 0) if level is Level.NODE else (0, taken**2, 0, -left, 0)
+
+
+_CRITERIA: Mapping[Policy, Callable[[Level, int, int, int], tuple[int, ...]]] = {
+    Policy.PACK: _pack,
+    Policy.SPREAD: _spread,
+    Policy.SAME_SWITCH: _pack,
+    Policy.SAME_NUMA: _pack,
+}
+"""What it costs to take so many devices below one node or switch and leave so many free there, with so many
+of the same kind in use. The costs of all places that a choice touches are added, criterion by criterion."""
+
+_FIELD = 32
+"""Bits of one criterion."""
+_DIGIT = MOST_STATES.bit_length()
+"""Bits of the number of one kind; the highest is left free for the carry that says `too many`."""
+_MOST = MOST_STATES - 1
+
+
+class _Search:
+    """Works out, from the devices upwards, the cheapest way to take each possible number of each kind.
+
+    Numbers of all kinds together are one integer, a digit for each kind. A cost is one integer too: the
+    criteria, the bandwidth, a bit for each device taken, and for each kind a bit for each device that serves
+    it. Less is better, so the bits count negative: of equal choices that with the lowest address, the highest
+    bit, wins; and the choice can be read from its cost.
+    """
+
+    def __init__(self, tree: Branch, kinds: tuple[Kind, ...], policy: Policy) -> None:
+        self.tree = tree
+        self._free = frozenset[UUID]().union(*(kind.free for kind in kinds))
+        self.wanted = sum(kind.count << _DIGIT * index for index, kind in enumerate(kinds))
+        self.tables: dict[Branch, dict[int, int]] = {}
+        """For the host and each node and switch: cost by the numbers taken there."""
+        self._kinds = kinds
+        self._criteria = _CRITERIA[policy]
+        self._suited = self._free.union(*(kind.suited for kind in kinds))
+        self._bits = {device.id: 1 << place for place, device in enumerate(reversed(tree.devices))}
+        self._parents: dict[Branch, Branch] = {}
+        self._standing: dict[Branch, tuple[int, int]] = {}
+        # A number grown past what is wanted carries into its digit's highest bit.
+        self._room = sum(_MOST - kind.count << _DIGIT * index for index, kind in enumerate(kinds))
+        self._carries = sum(_MOST + 1 << _DIGIT * index for index in range(len(kinds)))
+        self._fill(tree)
+
+    def left(self, branch: Branch) -> int:
+        """How many are free there before any is taken."""
+        return self._standing[branch][0]
+
+    def above(self, branch: Branch) -> int:
+        """What taking everything below this branch costs in the places that it is in."""
+        cost = 0
+        while (parent := self._parents.get(branch)) is not None:
+            branch = parent
+            cost += self._charge(branch, _sum(self.wanted))
+        return cost
+
+    def decoded(self, cost: int) -> tuple[tuple[UUID, ...], ...]:
+        width = len(self._bits)
+        bits = -cost & ((1 << width * len(self._kinds)) - 1)
+        return tuple(
+            tuple(id_ for id_ in self._ids() if bits >> index * width & self._bits[id_])
+            for index in range(len(self._kinds))
+        )
+
+    def refused(self, within: Level) -> Impossible:
+        places = tuple(self.tree.tops(within))
+        most = (max(map(_sum, self.tables[place])) for place in places)
+        return Impossible(
+            within,
+            needed=_sum(self.wanted),
+            free=tuple(sorted(filter(None, most), reverse=True)),
+            total=max((sum(self._standing[place]) for place in places), default=0),
+        )
+
+    def _ids(self) -> Iterator[UUID]:
+        return (device.id for device in self.tree.devices)
+
+    def _fill(self, branch: Branch) -> None:
+        table = {0: 0}
+        for child in branch.branches:
+            if child.level is Level.DEVICE:
+                table = self._joined(table, self._device_table(*child.devices))
+            else:
+                self._parents[child] = branch
+                self._fill(child)
+                table = self._joined(table, self.tables[child])
+        free = branch.count(self._free)
+        self._standing[branch] = free, branch.count(self._suited) - free
+        charges = {taken: self._charge(branch, taken) for taken in set(map(_sum, table))}
+        self.tables[branch] = {numbers: cost + charges[_sum(numbers)] for numbers, cost in table.items()}
+
+    def _device_table(self, device: Device) -> dict[int, int]:
+        width, bit = len(self._bits), self._bits[device.id]
+        taken = (device.bandwidth << width) + bit << width * len(self._kinds)
+        serving = {
+            1 << _DIGIT * index: -(taken + (bit << width * index))
+            for index, kind in enumerate(self._kinds)
+            if device.id in kind.free
+        }
+        return {0: 0, **serving}
+
+    def _joined(self, one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
+        """Every sum of numbers of each that is not more than wanted, at its least cost."""
+        if len(other) == 1:
+            return one
+        best: dict[int, int] = {}
+        for left, left_cost in one.items():
+            room = left + self._room
+            for right, right_cost in other.items():
+                if not room + right & self._carries:
+                    cost = left_cost + right_cost
+                    if best.get(left + right, cost) >= cost:
+                        best[left + right] = cost
+        return best
+
+    def _charge(self, branch: Branch, taken: int) -> int:
+        if branch.level is Level.HOST or not taken:
+            return 0
+        free, in_use = self._standing[branch]
+        cost = 0
+        for criterion in self._criteria(branch.level, taken, free - taken, in_use):
+            cost = (cost << _FIELD) + criterion
+        # Below the criteria: the bandwidth, and the bits of the devices.
+        return cost << _FIELD + len(self._bits) * (len(self._kinds) + 1)
+
+
+def _sum(numbers: int) -> int:
+    """Of all kinds."""
+    total = 0
+    while numbers:
+        total += numbers & _MOST
+        numbers >>= _DIGIT
+    return total
