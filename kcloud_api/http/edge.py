@@ -3,6 +3,7 @@
 Plain ASGI: nothing is buffered, and a streamed upload or answer passes through untouched.
 """
 
+import inspect
 import re
 from http import HTTPStatus
 from uuid import uuid4
@@ -82,7 +83,7 @@ class LimitedBody:
 
 def _is_streamed(scope: Scope, headers: Headers) -> bool:
     """Asked once the route is known: what a client calls its body opens no endpoint that would read it whole,
-    as every endpoint does that declares a document."""
+    as every endpoint does that declares a document or is a plain function."""
     route = scope.get("route")
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     return (
@@ -90,6 +91,7 @@ def _is_streamed(scope: Scope, headers: Headers) -> bool:
         and scope["method"] == "PUT"
         and route is not None
         and getattr(route, "body_field", None) is None
+        and inspect.iscoroutinefunction(getattr(route, "endpoint", None))
     )
 
 

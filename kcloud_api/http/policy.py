@@ -23,6 +23,9 @@ class PolicyRule:
     name: str
     default: str
     description: str
+    project_only: bool = False
+    """A token for the whole system is refused, whatever its roles: upstream's `scope_types=['project']`. No
+    policy file changes that."""
 
 
 class Enforcer:
@@ -34,7 +37,9 @@ class Enforcer:
 
     def __init__(self, rules: Iterable[PolicyRule], policy_file: str | None = None) -> None:
         self._source = policy_file or "the default policy"
+        rules = tuple(rules)
         self._texts = _defaults(rules) | _overrides(policy_file)
+        self._project_only = frozenset(rule.name for rule in rules if rule.project_only)
         self._engine: Any = None
         self._loading = threading.Lock()
         if policy_file is not None:
@@ -50,6 +55,8 @@ class Enforcer:
         """May the caller do `rule` to `target`? A rule that nobody defined is refused, and logged."""
         if rule not in self._texts:
             log.error("policy_rule_unknown", extra={"rule": rule})
+            return False
+        if caller.system and rule in self._project_only:
             return False
         if self._engine is None:
             self.load()
