@@ -1,35 +1,48 @@
-"""Locks providers and raises their generations: every write to a provider passes through here."""
+"""Locks providers and raises their generations: every write to a provider passes through here.
 
-from collections.abc import Iterable
+The order in which rows are locked is one for all writers, so that they queue and never deadlock: consumers
+first (consumers.py), by id; then the roots of trees, by id. A root's row stands for its whole tree.
+"""
+
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlalchemy import select, update
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
 
+from kcloud_api.db.columns import utcnow
 from kcloud_api.placement.tables import ProviderRow
 from kcloud_common.errors import StaleGeneration
 
 
-def lock(session: Session, provider_ids: Iterable[UUID]) -> None:
-    """Hold the trees of these providers until the transaction ends. The root's row stands for its whole
-    tree, and roots are taken in one order, so that writers queue and never deadlock.
+def lock(session: Session, provider_ids: Iterable[UUID]) -> Mapping[UUID, UUID]:
+    """Hold the trees of these providers until the transaction ends; each one's root, as far as they exist.
 
-    SQLite has no row locks and needs none: its writers queue at BEGIN.
+    A provider that another transaction moves into a different tree meanwhile is answered with the root that
+    it had: who cares reads `root_id` again under the lock. SQLite has no row locks and needs none: its
+    writers queue at BEGIN.
     """
     ids = sorted(provider_ids)
-    if ids:
-        roots = select(ProviderRow.root_id).where(col(ProviderRow.id).in_(ids))
-        statement = select(ProviderRow.id).where(col(ProviderRow.id).in_(roots)).order_by(col(ProviderRow.id))
-        session.exec(statement.with_for_update()).all()
+    if not ids:
+        return {}
+    root = aliased(ProviderRow)
+    statement = (
+        select(col(ProviderRow.id), col(root.id))
+        .join(root, col(ProviderRow.root_id) == col(root.id))
+        .where(col(ProviderRow.id).in_(ids))
+        .order_by(col(root.id))
+        .with_for_update(of=root)
+    )
+    return dict(session.connection().execute(statement).all())
 
 
 def advance(session: Session, provider_id: UUID, read: int) -> None:
     """Raise the generation from the one that was read, or StaleGeneration: one row must change."""
-    changed = session.exec(
+    changed = session.connection().execute(
         update(ProviderRow)
         .where(col(ProviderRow.id) == provider_id, col(ProviderRow.generation) == read)
-        .values(generation=ProviderRow.generation + 1)
-        .execution_options(synchronize_session=False)
+        .values(generation=ProviderRow.generation + 1, updated_at=utcnow())
     )
     if changed.rowcount != 1:
         raise StaleGeneration(
@@ -37,12 +50,11 @@ def advance(session: Session, provider_id: UUID, read: int) -> None:
         )
 
 
-def bump(session: Session, provider_ids: Iterable[UUID]) -> int:
+def bump(session: Session, provider_ids: Iterable[UUID], by: int = 1) -> int:
     """Raise the generations whatever they are (call `lock` first); how many there were."""
-    changed = session.exec(
+    changed = session.connection().execute(
         update(ProviderRow)
         .where(col(ProviderRow.id).in_(sorted(provider_ids)))
-        .values(generation=ProviderRow.generation + 1)
-        .execution_options(synchronize_session=False)
+        .values(generation=ProviderRow.generation + by, updated_at=utcnow())
     )
     return changed.rowcount
