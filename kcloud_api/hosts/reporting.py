@@ -17,6 +17,7 @@ from kcloud_api.compute.observed import strays
 from kcloud_api.compute.observing import observe
 from kcloud_api.compute.states import State
 from kcloud_api.db.columns import utcnow
+from kcloud_api.hosts import availability
 from kcloud_api.hosts.offering import digest_of, facts_of, inventory_of
 from kcloud_api.hosts.records import HostState
 from kcloud_api.hosts.tables import HostRow, StrayRow
@@ -79,7 +80,7 @@ def _sync(session: Session, host: HostRow, report: HostReport) -> None:
     assigning.lock(session, host.id)
     accelerator.sync_devices(session, host.id, report.devices)
     placement.sync_host(session, inventory_of(host.id, host.name, report, claims))
-    placement.set_host_available(session, host.id, host.enabled and host.state == HostState.UP)
+    availability.tell(session, host.id, enabled=host.enabled, state=host.state)
     host.report_digest = digest
     host.report = facts_of(report)
     host.problems = list(report.problems)
@@ -165,7 +166,7 @@ def _seen(session: Session, host: HostRow, now: datetime) -> None:
     if host.state != HostState.UP:
         host.state = HostState.UP
         assigning.lock(session, host.id)
-        placement.set_host_available(session, host.id, host.enabled)
+        availability.tell(session, host.id, enabled=host.enabled, state=host.state)
         log.info("host_up", extra={"host": host.name})
 
 

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from kcloud_api.compute import assigning
 from kcloud_api.db.columns import utcnow
+from kcloud_api.hosts import availability
 from kcloud_api.hosts.records import HostRecord, HostState
 from kcloud_api.hosts.tables import EnrolmentRow, HostRow, StrayRow
 from kcloud_api.placement import service as placement
@@ -45,7 +46,7 @@ def set_enabled(session: Session, host_id: UUID, enabled: bool, reason: str | No
     row.enabled = enabled
     row.disabled_reason = None if enabled else reason
     row.updated_at = utcnow()
-    placement.set_host_available(session, row.id, enabled and row.state == HostState.UP)
+    availability.tell(session, row.id, enabled=enabled, state=row.state)
     session.flush()
     return _record(row)
 
