@@ -10,7 +10,7 @@ from kcloud_api.bus import Bus
 from kcloud_api.conf.groups import load_control_plane
 from kcloud_api.db.engine import Database
 from kcloud_api.db.migration import prepare
-from kcloud_api.loops import liveness, place
+from kcloud_api.loops import liveness, place, prune
 from kcloud_common import log
 from kcloud_common.config import Conf
 from kcloud_common.errors import KcloudError
@@ -42,7 +42,7 @@ class Loops:
 
 def start_loops(database: Database, bus: Bus, conf: Conf) -> Loops:
     """Start every loop. Several controllers may run at once: each turn takes its work in a transaction."""
-    return Loops([module.start(database, bus, conf) for module in (place, liveness)])
+    return Loops([module.start(database, bus, conf) for module in (place, liveness, prune)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

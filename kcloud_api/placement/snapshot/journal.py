@@ -23,7 +23,7 @@ SHAPE = "shape"
 USAGE = "usage"
 
 TOUCHED = "kcloud.placement.touched"
-"""Key in `session.info`: roots that this session has touched: until it commits, only itself sees what it did."""
+"""Key in `session.info`: roots that this session has touched: until it commits, only it sees what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,11 @@ def touched(session: Session) -> frozenset[UUID]:
     return frozenset(session.info.get(TOUCHED, ()))
 
 
+def only_reads(session: Session) -> bool:
+    """Whether it is one of Database.reading()'s."""
+    return bool(session.get_bind().get_execution_options().get("kcloud_read_only", False))
+
+
 def position(connection: Connection) -> Position:
     """Where the journal stands for this connection."""
     if connection.dialect.name == "postgresql":
@@ -82,14 +87,24 @@ def since(connection: Connection, last: Position) -> tuple[Mapping[UUID, str], P
     return kinds, Position(past)
 
 
-def prune(session: Session, older_than: float) -> int:
-    """Forget what was done more than `older_than` seconds ago; how many rows went."""
+def any_older(session: Session, seconds: float) -> bool:
+    """Whether `prune` would find something."""
+    return (
+        session.connection().execute(select(col(ChangeRow.seq)).where(*_outdated(seconds)).limit(1)).first()
+        is not None
+    )
+
+
+def prune(session: Session, seconds: float) -> int:
+    """Forget what was done more than so many seconds ago; how many rows went."""
+    return session.connection().execute(delete(ChangeRow).where(*_outdated(seconds))).rowcount
+
+
+def _outdated(seconds: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     # The last row stays: SQLite hands out the highest seq plus one, and must not hand out one twice.
     highest = select(func.max(col(ChangeRow.seq))).scalar_subquery()
-    outdated = delete(ChangeRow).where(
-        col(ChangeRow.created_at) < utcnow() - timedelta(seconds=older_than), col(ChangeRow.seq) < highest
-    )
-    return session.connection().execute(outdated).rowcount
+    limit = utcnow() - timedelta(seconds=seconds)
+    return col(ChangeRow.created_at) < limit, col(ChangeRow.seq) < highest
 
 
 def _since_postgresql(connection: Connection, last: Position) -> tuple[Mapping[UUID, str], Position]:

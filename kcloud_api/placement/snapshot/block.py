@@ -1,0 +1,188 @@
+"""About a thousand trees as columns. Immutable: a change makes a new block, readers keep the one they have.
+
+Trees stand in the order of (created, id) of their roots. Providers stand tree by tree, within a tree depth
+first, siblings in the order of (created, id): so a tree is a range of providers, and so is every subtree.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kcloud_api.placement.snapshot.words import Words
+
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Indices = NDArray[np.int32]
+Texts = NDArray[np.bytes_]
+
+TOTAL, RESERVED, MIN_UNIT, MAX_UNIT, STEP_SIZE = range(5)
+"""Rows of `Stocks.limits`."""
+UNCOUNTABLE = 2**50
+"""More than this is as good as this: so sums over a tree stay within 64 bits."""
+
+
+@dataclass(frozen=True)
+class Stocks:
+    """One class: who has it, in the order of providers."""
+
+    provider: Indices
+    tree: Indices
+    limits: Ints
+    ratio: NDArray[np.float64]
+    used: Ints
+
+    @cached_property
+    def free(self) -> Ints:
+        capacity = np.trunc((self.limits[TOTAL] - self.limits[RESERVED]) * self.ratio)
+        clipped: Ints = np.clip(capacity, -UNCOUNTABLE, UNCOUNTABLE).astype(np.int64) - self.used
+        return clipped
+
+    @cached_property
+    def most_free(self) -> int:
+        return int(self.free.max(initial=0))
+
+    @cached_property
+    def lowest_max(self) -> int:
+        return int(self.limits[MAX_UNIT].min(initial=UNCOUNTABLE))
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """No smallest amount and no steps."""
+        return bool((self.limits[MIN_UNIT] <= 1).all() and (self.limits[STEP_SIZE] == 1).all())
+
+    def fitting(self, amount: int) -> Bools:
+        """Whose stock this amount fits, row by row."""
+        fits: Bools = self.free >= min(amount, UNCOUNTABLE)
+        if amount > self.lowest_max:
+            fits &= self.limits[MAX_UNIT] >= min(amount, UNCOUNTABLE)
+        if not self.is_plain:
+            step = self.limits[STEP_SIZE]
+            fits &= (self.limits[MIN_UNIT] <= amount) & (min(amount, UNCOUNTABLE) % np.maximum(step, 1) == 0)
+        return fits
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns of trees (`created`, `version`, `starts`), and columns of providers."""
+
+    words: Words
+    created: Ints
+    version: Ints
+    """Two trees of one version are the same."""
+    starts: Indices
+    """Where each tree's providers begin, and behind the last the number of all."""
+    tree: Indices
+    parent: Indices
+    """A root is its own."""
+    end: Indices
+    """Where the providers at and below this one end."""
+    ids: Texts
+    names: Texts
+    generation: Ints
+    traits: Indices
+    aggregates: Indices
+    stocks: Mapping[str, Stocks]
+
+    @property
+    def trees(self) -> int:
+        return len(self.version)
+
+    @property
+    def providers(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def roots(self) -> Texts:
+        """Of each tree, its root's id."""
+        return self.ids[self.starts[:-1]]
+
+    def free_in_trees(self, resource_class: str) -> Ints:
+        """What each tree has left of a class."""
+        known = self._free.get(resource_class)
+        if known is None:
+            known = np.zeros(self.trees, dtype=np.int64)
+            if (stocks := self.stocks.get(resource_class)) is not None:
+                np.add.at(known, stocks.tree, np.maximum(stocks.free, 0))
+            self._free[resource_class] = known
+        return known
+
+    @cached_property
+    def _free(self) -> dict[str, Ints]:
+        return {}
+
+    def find(self, provider_id: bytes) -> int | None:
+        """Where a provider is, by its id."""
+        found = np.flatnonzero(self.ids == np.bytes_(provider_id))
+        return int(found[0]) if len(found) else None
+
+
+_PROVIDER_COLUMNS = ("ids", "names", "generation", "traits", "aggregates")
+
+
+def picked(parts: Sequence[Block], wanted: Ints) -> Block:
+    """A block of these trees of the parts, in the order given. Trees are counted through all parts."""
+    sizes = np.concatenate([np.diff(part.starts) for part in parts])[wanted]
+    tree_starts = np.concatenate([part.starts[:-1] + before for part, before in _offsets(parts)])[wanted]
+    starts = np.zeros(len(wanted) + 1, dtype=np.int32)
+    np.cumsum(sizes, out=starts[1:])
+    moved = np.repeat(starts[:-1] - tree_starts, sizes)
+    """How far each provider moves from its place among all parts."""
+    take = np.arange(len(moved)) - moved
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])[take] for name in _PROVIDER_COLUMNS
+    }
+    place = np.full(sum(part.providers for part in parts), -1, dtype=np.int32)
+    place[take] = np.arange(len(take), dtype=np.int32)
+    tree = np.repeat(np.arange(len(wanted), dtype=np.int32), sizes)
+    return Block(
+        words=parts[0].words,
+        created=np.concatenate([part.created for part in parts])[wanted],
+        version=np.concatenate([part.version for part in parts])[wanted],
+        starts=starts,
+        tree=tree,
+        parent=_joined(parts, "parent")[take] + moved.astype(np.int32),
+        end=_joined(parts, "end")[take] + moved.astype(np.int32),
+        stocks=_picked_stocks(parts, place, tree),
+        **columns,
+    )
+
+
+def _offsets(parts: Sequence[Block]) -> list[tuple[Block, int]]:
+    """Each part with the number of providers before it."""
+    before = np.cumsum([0, *(part.providers for part in parts)])
+    return [(part, int(count)) for part, count in zip(parts, before, strict=False)]
+
+
+def _joined(parts: Sequence[Block], name: str) -> Indices:
+    """A column that points at providers, pointing among those of all parts."""
+    return np.concatenate([getattr(part, name) + np.int32(before) for part, before in _offsets(parts)])
+
+
+def _picked_stocks(parts: Sequence[Block], place: Indices, tree: Indices) -> dict[str, Stocks]:
+    """`place`: where each provider of all parts goes, or -1."""
+    found = {}
+    for name in sorted({name for part in parts for name in part.stocks}):
+        pieces = [(part.stocks[name], before) for part, before in _offsets(parts) if name in part.stocks]
+        provider = place[np.concatenate([piece.provider + np.int32(before) for piece, before in pieces])]
+        order = np.argsort(provider, kind="stable")
+        order = order[np.searchsorted(provider[order], 0) :]
+        if len(order):
+            provider = provider[order]
+            found[name] = Stocks(
+                provider,
+                tree[provider],
+                np.concatenate([piece.limits for piece, _ in pieces], axis=1)[:, order],
+                np.concatenate([piece.ratio for piece, _ in pieces])[order],
+                np.concatenate([piece.used for piece, _ in pieces])[order],
+            )
+    return found
+
+
+def memory(block: Block) -> int:
+    """Bytes of its columns."""
+    arrays = [getattr(block, field.name) for field in fields(block)]
+    arrays += [getattr(stocks, field.name) for stocks in block.stocks.values() for field in fields(stocks)]
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
