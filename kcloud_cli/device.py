@@ -38,7 +38,9 @@ def _reported(action: Callable[[argparse.Namespace], None], options: argparse.Na
 
 
 def _list(options: argparse.Namespace) -> None:
-    rows: list[tuple[str, ...]] = [("ID", "HOST", "DEVICE", "VENDOR:PRODUCT", "CLASS", "STATE", "SERVER")]
+    rows: list[tuple[str, ...]] = [
+        ("ID", "HOST", "DEVICE", "VENDOR:PRODUCT", "CLASS", "NUMA", "PCIE PATH", "STATE", "SERVER")
+    ]
     rows += [_row(device) for device in open_cloud(options.os_cloud).devices(options.host, options.state)]
     print(columns(rows))
 
@@ -46,8 +48,10 @@ def _list(options: argparse.Namespace) -> None:
 def _row(device: Mapping[str, Any]) -> tuple[str, ...]:
     ids = f"{device['vendor_id']}:{device['product_id']}"
     held = device["claim"]["server_id"] if device["claim"] else "-"
-    facts = (device["id"], device["host"], device["name"], ids, device["resource_class"], device["state"])
-    return (*map(str, facts), str(held))
+    node = "-" if device["numa_node"] is None else device["numa_node"]
+    path = "/".join(device["pci_path"]) or "-"
+    facts = (device["id"], device["host"], device["name"], ids, device["resource_class"], node, path)
+    return (*map(str, facts), str(device["state"]), str(held))
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -152,6 +152,13 @@ class DeviceState(StrEnum):
     """Could not be returned to a clean state; `reason` says why. Never handed out."""
 
 
+class PcieLink(Wire):
+    """What a device's seat can do: GT/s of one lane, and lanes."""
+
+    speed: float = Field(gt=0, lt=1000)
+    width: int = Field(ge=1, le=32)
+
+
 class DeviceReport(Wire):
     """One slice that this host offers: here, the whole IOMMU group of an accelerator."""
 
@@ -165,6 +172,7 @@ class DeviceReport(Wire):
     numa_node: int | None = None
     pci_path: tuple[str, ...] = ()
     """Bridges from the root complex down to the device."""
+    link: PcieLink | None = None
     state: DeviceState = DeviceState.FREE
     claim_id: UUID | None = None
     reason: Words = ""

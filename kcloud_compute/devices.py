@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from kcloud_common.wire import DeviceReport, DeviceState
+from kcloud_common.wire import DeviceReport, DeviceState, PcieLink
 from kcloud_compute.observed import Held
 from vfio.device import Snapshot
 from vfio.hostuse import in_use
@@ -58,6 +58,7 @@ def _device_report(
         traits=offer.traits,
         numa_node=offer.numa_node,
         pci_path=offer.pci_path,
+        link=PcieLink(speed=offer.link.speed, width=offer.link.width) if offer.link else None,
         state=DeviceState.QUARANTINED if reason else free,
         claim_id=claim,
         reason=reason,

@@ -28,6 +28,14 @@ class Bar:
     is_io: bool
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Link:
+    """What a PCI Express function or port can do: GT/s of one lane, and lanes."""
+
+    speed: float
+    width: int
+
+
 @dataclass(frozen=True, slots=True)
 class PciDevice:
     """One PCI function, read once. `class_code` is the full 24 bits (base, sub, interface)."""
@@ -54,6 +62,8 @@ class PciDevice:
     reset_methods: tuple[str, ...]
     is_bridge: bool
     boot_vga: bool
+    link: Link | None
+    """Its own; its seat may do less (offer.seated_link). None: no PCI Express, or asleep."""
 
     @property
     def name(self) -> str:

@@ -36,6 +36,8 @@ class FakeFunction:
     reset_methods: tuple[str, ...] = ("flr", "bus")
     boot_vga: bool = False
     physfn: str | None = None
+    link: tuple[float, int] | None = None
+    """Greatest speed in GT/s and width."""
 
 
 class FakeTree:
@@ -202,6 +204,9 @@ def _attributes(function: FakeFunction) -> dict[str, str]:
     }
     if function.reset_methods:
         texts["reset_method"] = " ".join(function.reset_methods) + "\n"
+    if function.link is not None:
+        speed, width = function.link
+        texts |= {"max_link_speed": f"{speed} GT/s PCIe\n", "max_link_width": f"{width}\n"}
     if function.total_vfs:
         texts |= {"sriov_totalvfs": f"{function.total_vfs}\n", "sriov_numvfs": "0\n"}
         texts["sriov_vf_device"] = f"{function.vf_product:04x}\n"

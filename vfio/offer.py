@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vfio.catalogue import Catalogue, Product, builtin
-from vfio.device import PciDevice, Snapshot
+from vfio.device import Link, PciDevice, Snapshot
 from vfio.groups import judge
 from vfio.rules import KNOWN, OfferRule, parse_rule
 
@@ -26,6 +26,7 @@ class Offer:
     numa_node: int | None
     pci_path: tuple[str, ...]
     iommu_group: int
+    link: Link | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,16 @@ def _offer_group(
         numa_node=first.numa_node,
         pci_path=first.pci_path,
         iommu_group=group,
+        link=seated_link(snapshot, first),
     )
+
+
+def seated_link(snapshot: Snapshot, device: PciDevice) -> Link | None:
+    """What the device and the port above it can both do: a wide card may sit in a narrow slot."""
+    port = snapshot.devices.get(device.pci_path[-1]) if device.pci_path else None
+    if device.link is None or port is None or port.link is None:
+        return device.link
+    return Link(min(device.link.speed, port.link.speed), min(device.link.width, port.link.width))
 
 
 def _named(rule: OfferRule, product: Product) -> Product:

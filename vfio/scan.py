@@ -2,7 +2,7 @@
 
 import re
 
-from vfio.device import ADDRESS, Bar, PciDevice, Snapshot
+from vfio.device import ADDRESS, Bar, Link, PciDevice, Snapshot
 from vfio.errors import Vanished
 from vfio.reading import names
 from vfio.sysfs import Sysfs
@@ -17,6 +17,8 @@ _BAR_COUNT = 6
 _IO = 0x00000100
 _PREFETCHABLE = 0x00002000
 _64BIT = 0x00100000
+_SPEED = re.compile(r"(\d+(?:\.\d+)?) GT/s")
+_WIDTHS = frozenset({1, 2, 4, 8, 12, 16, 32})
 # The kernel lets a group be used with these still on their own driver, for their header is not an endpoint's:
 # PCI-to-PCI bridge, CardBus bridge, semi-transparent bridge.
 _BRIDGES = frozenset({0x0604, 0x0607, 0x0609})
@@ -66,6 +68,7 @@ def read_device(sysfs: Sysfs, address: str) -> PciDevice:
         reset_methods=tuple((attributes.text("reset_method") or "").split()),
         is_bridge=code >> 8 in _BRIDGES,
         boot_vga=attributes.text("boot_vga") == "1",
+        link=parse_link(attributes.text("max_link_speed"), attributes.text("max_link_width")),
     )
 
 
@@ -90,6 +93,14 @@ def parse_bars(text: str) -> tuple[Bar, ...]:
                 )
             )
     return tuple(bars)
+
+
+def parse_link(speed: str | None, width: str | None) -> Link | None:
+    """From `16.0 GT/s PCIe` and `16`. The greatest of each and not the current ones: a link that saves power
+    is slow until it is used. A function that sleeps too deep to be asked answers with what is no link."""
+    found = _SPEED.match(speed or "")
+    lanes = int(width) if width and width.isdecimal() else 0
+    return Link(float(found[1]), lanes) if found and lanes in _WIDTHS else None
 
 
 class Attributes:

@@ -4,13 +4,18 @@ Each has a boot disk and an active NIC besides its accelerator, and vfio-pci loa
 holds a fake host is taken as it stands, as a kernel outlives the processes on it.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from vfio.driver import VFIO_PCI
 from vfio.fakehost import Crash, FakeHost
 from vfio.faketree import FakeFunction
 
-__all__ = ["Crash", "FakeFunction", "FakeHost", "behind_bridge", "gpu_host", "npu_host", "two_function_group"]
+__all__ = [
+    "Crash", "FakeFunction", "FakeHost", "behind_bridge", "eight_gpus", "gpu_host", "npu_host",
+    "two_function_group",
+]  # fmt: skip
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -45,6 +50,27 @@ def behind_bridge(folder: Path) -> FakeHost:
     return _furnished(folder, _PORTS[2], bridge, *gpus)
 
 
+def eight_gpus(folder: Path) -> FakeHost:
+    """Four PCIe switches with two GPUs below each; two of the switches on each of two NUMA nodes."""
+    switches = ((0, "10", "01", 0x11), (0, "10", "03", 0x21), (1, "80", "01", 0x81), (1, "80", "03", 0x91))
+    return _furnished(folder, *(part for switch in switches for part in _switch(*switch)))
+
+
+def _switch(node: int, root_bus: str, slot: str, bus: int) -> Iterator[FakeFunction]:
+    """A root port, the switch's upstream port, and two downstream ports, each with a GPU below it."""
+    path = (f"0000:{root_bus}:{slot}.0", f"0000:{bus:02x}:00.0")
+    port = FakeFunction(
+        path[0], 0x8086, 0x347A, 0x060400, driver="pcieport", group=bus, numa_node=node, link=(16.0, 16)
+    )
+    yield port
+    yield replace(port, address=path[1], vendor=0x1000, product=0xC010, group=bus + 1, path=path[:1])
+    for number in (0, 1):
+        down = f"0000:{bus + 1:02x}:{number:02x}.0"
+        yield replace(port, address=down, vendor=0x1000, product=0xC010, group=bus + 2 + number, path=path)
+        gpu, group = f"0000:{bus + 2 + number:02x}:00.0", bus + 4 + number
+        yield replace(_GPU, address=gpu, group=group, numa_node=node, path=(*path, down))
+
+
 _PORTS = tuple(
     FakeFunction(f"0000:00:0{n}.0", 0x8086, 0x3420, 0x060400, driver="pcieport", group=n) for n in (1, 2, 3)
 )
@@ -61,6 +87,7 @@ _GPU = FakeFunction(
     group=41,
     numa_node=0,
     bar_sizes=(16 * MIB, 128 * GIB, 32 * MIB),
+    link=(16.0, 16),
 )
 _NPU = FakeFunction(
     "0000:51:00.0",

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from kcloud_api.accelerator import policies, service
-from kcloud_api.accelerator.service import DeviceQuery, DeviceRecord
+from kcloud_api.accelerator.records import DeviceQuery, DeviceRecord
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.paging import PagingDep, next_links
 from kcloud_api.http.policy import allow
@@ -24,6 +24,13 @@ class ClaimView(BaseModel):
     server_id: UUID
 
 
+class LinkView(BaseModel):
+    speed: float
+    """GT/s of one lane."""
+    width: int
+    """Lanes."""
+
+
 class DeviceView(BaseModel):
     id: UUID
     name: str
@@ -36,6 +43,9 @@ class DeviceView(BaseModel):
     traits: tuple[str, ...]
     numa_node: int | None
     pci_path: tuple[str, ...]
+    """The bridges above it, from the root complex down: devices below one bridge share it."""
+    link: LinkView | None
+    """What its PCI Express seat can do; null where it has none, or sleeps."""
     state: str
     reason: str
     """Why it is quarantined or missing; empty otherwise."""
@@ -93,9 +103,10 @@ def _views(session: SessionDep, records: tuple[DeviceRecord, ...]) -> list[Devic
 
 def _view(record: DeviceRecord, host: str) -> DeviceView:
     claim = ClaimView(id=record.claim.id, server_id=record.claim.server_id) if record.claim else None
+    link = LinkView(speed=record.link.speed, width=record.link.width) if record.link else None
     return DeviceView(
         id=record.id, name=record.name, host_id=record.host_id, host=host, addresses=record.addresses,
         vendor_id=record.vendor_id, product_id=record.product_id, resource_class=record.resource_class,
-        traits=record.traits, numa_node=record.numa_node, pci_path=record.pci_path, state=record.state,
-        reason=record.reason, last_seen=record.last_seen, claim=claim,
+        traits=record.traits, numa_node=record.numa_node, pci_path=record.pci_path, link=link,
+        state=record.state, reason=record.reason, last_seen=record.last_seen, claim=claim,
     )  # fmt: skip

@@ -5,8 +5,6 @@ gone (invariant I2). No report ends a claim, whatever it says or leaves out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator.inventory import may_be_handed_out, provider_id
+from kcloud_api.accelerator.records import ClaimRecord, DeviceQuery, DeviceRecord, Link
 from kcloud_api.accelerator.tables import ClaimRow, DeviceRow
 from kcloud_api.db.columns import utcnow
 from kcloud_api.placement.names import canonical_class
@@ -23,38 +22,6 @@ from kcloud_common.wire import DeviceReport, DeviceState
 
 MISSING = "missing"
 """State of a device that its host no longer reports, but on which a claim rests."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimRecord:
-    """One claimed device, as the assignment of its host wants it."""
-
-    id: UUID
-    server_id: UUID
-    host_id: UUID
-    device: str
-    addresses: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceRecord:
-    """One device as last reported, and the claim on it."""
-
-    id: UUID
-    host_id: UUID
-    name: str
-    addresses: tuple[str, ...]
-    vendor_id: str
-    product_id: str
-    resource_class: str
-    traits: tuple[str, ...]
-    numa_node: int | None
-    pci_path: tuple[str, ...]
-    state: str
-    reason: str
-    last_seen: datetime
-    provider_id: UUID
-    claim: ClaimRecord | None = None
 
 
 def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport]) -> bool:
@@ -148,17 +115,6 @@ def devices(
     return tuple(_device_record(row, held) for row, held in session.exec(statement))
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceQuery:
-    """Which devices a list shows; None takes all."""
-
-    host_ids: frozenset[UUID] | None = None
-    state: str | None = None
-    limit: int = 1000
-    marker: UUID | None = None
-    """The last device of the page before."""
-
-
 def device_page(session: Session, wanted: DeviceQuery) -> tuple[tuple[DeviceRecord, ...], bool]:
     """One page, by host and name, and whether more follow. BadRequest for a marker that is no device."""
     statement = (
@@ -194,6 +150,8 @@ def _facts(device: DeviceReport, *, offered: bool) -> dict[str, Any]:
         "addresses": list(device.addresses), "vendor_id": device.vendor_id,
         "product_id": device.product_id, "resource_class": canonical_class(device.resource_class),
         "traits": list(device.traits), "numa_node": device.numa_node, "pci_path": list(device.pci_path),
+        "link_speed": device.link.speed if device.link else None,
+        "link_width": device.link.width if device.link else None,
         "state": device.state.value, "reason": device.reason, "offered": offered, "last_seen": utcnow(),
     }  # fmt: skip
 
@@ -224,10 +182,14 @@ def _claim_record(held: ClaimRow, row: DeviceRow) -> ClaimRecord:
 
 
 def _device_record(row: DeviceRow, held: ClaimRow | None) -> DeviceRecord:
+    link = None
+    if row.link_speed is not None and row.link_width is not None:
+        link = Link(row.link_speed, row.link_width)
     return DeviceRecord(
         id=row.id, host_id=row.host_id, name=row.name, addresses=tuple(row.addresses),
         vendor_id=row.vendor_id, product_id=row.product_id, resource_class=row.resource_class,
         traits=tuple(row.traits), numa_node=row.numa_node, pci_path=tuple(row.pci_path),
         state=row.state, reason=row.reason, last_seen=row.last_seen, provider_id=row.provider_id,
+        link=link,
         claim=_claim_record(held, row) if held is not None else None,
     )  # fmt: skip

@@ -26,6 +26,10 @@ class DeviceRow(SQLModel, table=True):
     traits: list[str] = Field(sa_column=Column(JSON, nullable=False))
     numa_node: int | None = None
     pci_path: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    link_speed: float | None = None
+    """GT/s of one lane."""
+    link_width: int | None = None
+    """Lanes."""
     state: str = Field(max_length=16)
     reason: str = ""
     offered: bool

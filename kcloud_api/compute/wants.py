@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from kcloud_api.accelerator.service import ClaimRecord
+from kcloud_api.accelerator.records import ClaimRecord
 from kcloud_api.compute.records import ServerRecord
 from kcloud_api.compute.states import State
 from kcloud_api.network.service import PortRecord

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 from hypervisor_drivers.spec import Capabilities, DomainState
@@ -10,6 +11,7 @@ from kcloud_common.wire import (
     DeviceState,
     Fault,
     HostReport,
+    PcieLink,
     PowerState,
     ReportAck,
     ServerReport,
@@ -33,7 +35,7 @@ from tests.unit.agent_world import (
     server_id,
     want,
 )
-from vfio.device import Snapshot
+from vfio.device import Link, Snapshot
 from vfio.offer import Offer
 
 GPU = claim(1, "pci_0000_41_00_0")
@@ -103,12 +105,16 @@ def test_devices_are_free_claimed_or_quarantined() -> None:
     offer = Offer(
         GPU.device, GPU.addresses, "10de", "20b5", "A100", "PGPU", ("CUSTOM_X",), 0, ("0000:00:02.0",), 41
     )
+    offer = replace(offer, link=Link(16.0, 8))
     inventory = Inventory(Snapshot({}, {}), (offer,))
     held = {GPU.id: Held(GPU.addresses, ready=True)}
     (free,) = device_reports(inventory, {}, {})
     (claimed,) = device_reports(inventory, held, {})
     (bad,) = device_reports(inventory, held, {GPU.id: "did not come back"})
     assert (free.state, free.claim_id) == (DeviceState.FREE, None)
+    assert (free.numa_node, free.pci_path, free.link) == (
+        0, ("0000:00:02.0",), PcieLink(speed=16.0, width=8),
+    )  # fmt: skip
     assert (claimed.state, claimed.claim_id) == (DeviceState.CLAIMED, GPU.id)
     assert (bad.state, bad.reason) == (DeviceState.QUARANTINED, "did not come back")
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcloud_api.accelerator.service import ClaimRecord
+from kcloud_api.accelerator.records import ClaimRecord
 from kcloud_api.compute.console import tail
 from kcloud_api.compute.records import FlavorSnapshot, ImageSnapshot, ServerRecord
 from kcloud_api.compute.states import PowerState, Reboot, State

@@ -5,12 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from vfio.device import Snapshot
+from vfio.device import Link, Snapshot
 from vfio.groups import judge
 from vfio.hostuse import in_use
 from vfio.offer import OfferResult, offers, parse_rule
 from vfio.scan import DEVICES, scan
-from vfio.testing import FakeFunction, FakeHost, behind_bridge, gpu_host, npu_host, two_function_group
+from vfio.testing import (
+    FakeFunction,
+    FakeHost,
+    behind_bridge,
+    eight_gpus,
+    gpu_host,
+    npu_host,
+    two_function_group,
+)
 
 GPU = "0000:41:00.0"
 AUDIO = "0000:41:00.1"
@@ -47,6 +55,34 @@ def test_two_cards_in_one_group_are_one_offer(tmp_path: Path) -> None:
     (offer,) = result_of(behind_bridge(tmp_path)).offers
     assert offer.addresses == ("0000:61:00.0", "0000:61:01.0")
     assert offer.pci_path == ("0000:00:03.0", "0000:60:00.0")
+
+
+def test_an_offer_says_where_its_device_sits(tmp_path: Path) -> None:
+    found = {offer.addresses[0]: offer for offer in result_of(eight_gpus(tmp_path)).offers}
+    assert {address: (offer.numa_node, offer.pci_path[1]) for address, offer in found.items()} == {
+        "0000:13:00.0": (0, "0000:11:00.0"),
+        "0000:14:00.0": (0, "0000:11:00.0"),
+        "0000:23:00.0": (0, "0000:21:00.0"),
+        "0000:24:00.0": (0, "0000:21:00.0"),
+        "0000:83:00.0": (1, "0000:81:00.0"),
+        "0000:84:00.0": (1, "0000:81:00.0"),
+        "0000:93:00.0": (1, "0000:91:00.0"),
+        "0000:94:00.0": (1, "0000:91:00.0"),
+    }
+    assert found["0000:24:00.0"].pci_path == ("0000:10:03.0", "0000:21:00.0", "0000:22:01.0")
+    assert {offer.link for offer in found.values()} == {Link(16.0, 16)}
+
+
+def test_a_wide_card_in_a_narrow_slot_has_a_narrow_link(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    port = FakeFunction("0000:00:04.0", 0x8086, 0x3420, 0x060400, driver="pcieport", group=4, link=(8.0, 8))
+    card = FakeFunction(
+        "0000:71:00.0", 0x10DE, 0x20B5, 0x030200, driver="nouveau", group=71, path=(port.address,),
+        link=(16.0, 16),
+    )  # fmt: skip
+    host.add(port, card)
+    links = {offer.addresses[0]: offer.link for offer in result_of(host).offers}
+    assert links == {GPU: Link(16.0, 16), "0000:71:00.0": Link(8.0, 8)}
 
 
 def test_a_rule_names_the_class_and_adds_traits(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from vfio.device import Bar
+from vfio.device import Bar, Link
 from vfio.errors import Denied
-from vfio.scan import DEVICES, bridges_above, parse_bars, scan
+from vfio.scan import DEVICES, bridges_above, parse_bars, parse_link, scan
 from vfio.sysfs import Sysfs
 from vfio.testing import GIB, MIB, FakeFunction, FakeHost, behind_bridge, gpu_host, npu_host
 
@@ -21,8 +21,25 @@ def test_a_function_is_read_as_the_kernel_shows_it(tmp_path: Path) -> None:
     assert gpu.reset_methods == ("flr", "bus")
     assert [bar.size for bar in gpu.bars] == [16 * MIB, 128 * GIB, 32 * MIB]
     assert gpu.name == "pci_0000_41_00_0"
+    assert gpu.link == Link(16.0, 16)
     assert not gpu.is_bridge
     assert not gpu.boot_vga
+
+
+@pytest.mark.parametrize(
+    ("speed", "width", "link"),
+    [
+        ("16.0 GT/s PCIe", "16", Link(16.0, 16)),
+        ("2.5 GT/s", "1", Link(2.5, 1)),
+        ("Unknown", "16", None),
+        ("Unknown speed", "63", None),
+        ("32.0 GT/s PCIe", "255", None),
+        ("32.0 GT/s PCIe", "0", None),
+        (None, None, None),
+    ],
+)
+def test_a_link_is_what_can_be_done_or_none(speed: str | None, width: str | None, link: Link | None) -> None:
+    assert parse_link(speed, width) == link
 
 
 def test_the_path_names_the_bridges_from_the_root_down(tmp_path: Path) -> None:
