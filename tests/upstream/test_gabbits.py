@@ -6,6 +6,7 @@ in known_*.py with its reason, runs all the same, and must be taken off the list
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,51 +27,63 @@ HOW_MANY = 1316
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "story" in metafunc.fixturenames:
+    if "file" in metafunc.fixturenames:
         cases = [
             pytest.param(file, name, id=f"{file}::{name}", marks=_marks(f"{file}::{name}"))
             for file in gabbits()
             for name in names(file)
         ]
-        metafunc.parametrize(("story", "name"), cases, indirect=["story"], scope="module")
+        metafunc.parametrize(("file", "name"), cases)
 
 
 def _marks(test: str) -> list[pytest.MarkDecorator]:
     return [pytest.mark.xfail(reason=KNOWN[test], strict=True)] if test in KNOWN else []
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database with our schema; each file gets a copy."""
-    file = tmp_path_factory.mktemp("migrated") / "kcloud.db"
-    upgrade(f"sqlite:///{file}")
-    return file
+class Stage:
+    """Runs one file at a time, each with its world made and a service of its own on an empty database."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = ""
+        self._closing = ExitStack()
+        upgrade(f"sqlite:///{folder}/empty.db")
+
+    def story(self, file: str) -> Story:
+        if file != self._file:
+            self.close()
+            self._file, self._story = file, self._open(file)
+        return self._story
+
+    def close(self) -> None:
+        self._file = ""
+        self._closing.close()
+
+    def _open(self, file: str) -> Story:
+        database = self._folder / f"{file}.db"
+        shutil.copy(self._folder / "empty.db", database)
+        world, env = WORLDS[world_of(file)], basics()
+        with ExitStack() as opening:
+            url = opening.enter_context(serving(f"sqlite:///{database}", self._folder, world.kind))
+            environment = opening.enter_context(pytest.MonkeyPatch.context())
+            with Maker(url) as make:
+                world.build(make, env)
+            for variable, value in env.items():
+                environment.setenv(variable, value)
+            found = urlsplit(url)
+            told = opening.enter_context(closing(Story(file, found.hostname or "", found.port or 0)))
+            self._closing = opening.pop_all()
+        return told
 
 
 @pytest.fixture(scope="module")
-def story(
-    request: pytest.FixtureRequest, migrated: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Story]:
-    """One file's tests, with its world made and its service running."""
-    folder = tmp_path_factory.mktemp(request.param)
-    shutil.copy(migrated, folder / "kcloud.db")
-    world, env = WORLDS[world_of(request.param)], basics()
-    with (
-        serving(f"sqlite:///{folder}/kcloud.db", folder, world.kind) as url,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        with Maker(url) as make:
-            world.build(make, env)
-        for variable, value in env.items():
-            environment.setenv(variable, value)
-        found = urlsplit(url)
-        told = Story(request.param, found.hostname or "", found.port or 0)
-        yield told
-        told.close()
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with closing(Stage(tmp_path_factory.mktemp("upstream"))) as made:
+        yield made
 
 
-def test_upstream(story: Story, name: str) -> None:
-    story.run(name)
+def test_upstream(stage: Stage, file: str, name: str) -> None:
+    stage.story(file).run(name)
 
 
 def test_none_of_upstreams_tests_is_left_out() -> None:
