@@ -21,7 +21,12 @@ class Memory:
         self._capacity = capacity
         self._young: dict[int, Tree] = {}
         self._old: dict[int, Tree] = {}
-        self._size = 0
+        self._fresh = 0
+
+    @property
+    def size(self) -> int:
+        """Providers in remembered trees."""
+        return sum(len(tree.providers) for tree in {**self._old, **self._young}.values())
 
     def tree(self, block: Block, index: int) -> Tree:
         version = int(block.version[index])
@@ -32,10 +37,10 @@ class Memory:
         return found
 
     def _keep(self, version: int, tree: Tree) -> None:
-        if self._size > self._capacity:
-            self._old, self._young, self._size = self._young, {}, 0
+        if self._fresh > self._capacity:
+            self._old, self._young, self._fresh = self._young, {}, 0
         self._young[version] = tree
-        self._size += len(tree.providers)
+        self._fresh += len(tree.providers)
 
 
 def made(block: Block, index: int) -> Tree:
