@@ -19,6 +19,7 @@ from kcloud_api.compute.tables import ConsoleRow, ServerRow
 from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import wake_after_commit
 from kcloud_api.image import service as image_service
+from kcloud_api.scheduler.device_policy import device_policy
 from kcloud_api.scheduler.request import from_flavor
 from kcloud_common.errors import BadRequest, Conflict, Forbidden, NotFound
 
@@ -40,6 +41,7 @@ def create_servers(session: Session, caller: Caller, new: NewServer) -> tuple[Se
     flavor = _flavor(session, caller, new.flavor_id)
     image = _image(session, caller, new.image_id, flavor)
     from_flavor(flavor.shape)
+    device_policy(flavor.extra_specs)
     public_key = _public_key(session, caller, new.key_name)
     now = utcnow()
     reservation = f"r-{uuid4().hex[:8]}"

@@ -10,6 +10,7 @@ from kcloud_api.conf.hosts import HostsConf
 from kcloud_api.conf.identity import IdentityConf
 from kcloud_api.conf.image import ImageConf
 from kcloud_api.conf.placement import PlacementConf
+from kcloud_api.conf.scheduler import SchedulerConf
 from kcloud_common.config import Conf, load
 
 GROUPS: Mapping[str, type] = {
@@ -21,6 +22,7 @@ GROUPS: Mapping[str, type] = {
     "identity": IdentityConf,
     "image": ImageConf,
     "placement": PlacementConf,
+    "scheduler": SchedulerConf,
 }
 
 

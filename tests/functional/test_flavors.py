@@ -206,3 +206,37 @@ def test_a_private_flavor_is_there_only_for_those_who_may_use_it(cloud: Cloud) -
     public = create(admin, "public")
     assert admin.get(f"flavors/{public['id']}/os-flavor-access").status_code == 404
     assert admin.post(f"flavors/{public['id']}/action", json=grant).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("specs", "key"),
+    [
+        ({"kcloud:device_policy": "scatter"}, "kcloud:device_policy"),
+        ({"hw:pci_numa_affinity_policy": "strict"}, "hw:pci_numa_affinity_policy"),
+        (
+            {"hw:pci_numa_affinity_policy": "required", "kcloud:device_policy": "spread"},
+            "kcloud:device_policy",
+        ),
+    ],
+)
+def test_a_device_policy_that_there_is_not_is_refused_by_its_key(
+    cloud: Cloud, specs: dict[str, str], key: str
+) -> None:
+    admin = client(cloud)
+    path = f"flavors/{create(admin)['id']}/os-extra_specs"
+    refused = admin.post(path, json={"extra_specs": specs})
+    assert refused.status_code == 400
+    assert key in refused.json()["badRequest"]["message"]
+    assert admin.get(path).json() == {"extra_specs": {}}
+
+
+def test_a_device_policy_may_not_come_to_contradict_another(cloud: Cloud) -> None:
+    admin = client(cloud)
+    path = f"flavors/{create(admin)['id']}/os-extra_specs"
+    kept = {"kcloud:device_policy": "spread"}
+    assert admin.post(path, json={"extra_specs": kept}).status_code == 200
+    novas = {"hw:pci_numa_affinity_policy": "required"}
+    assert admin.put(f"{path}/hw:pci_numa_affinity_policy", json=novas).status_code == 400
+    assert admin.get(path).json() == {"extra_specs": kept}
+    assert admin.put(f"{path}/kcloud:device_policy", json={"kcloud:device_policy": "pack"}).status_code == 200
+    assert admin.put(f"{path}/hw:pci_numa_affinity_policy", json=novas).status_code == 200

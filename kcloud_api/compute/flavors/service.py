@@ -11,6 +11,7 @@ from kcloud_api.caller import Caller
 from kcloud_api.compute.flavors.listing import Listing, page
 from kcloud_api.compute.flavors.tables import Flavor, FlavorAccess
 from kcloud_api.db.unique import add_unique
+from kcloud_api.scheduler import device_policy
 from kcloud_common.errors import AlreadyExists, BadRequest, Conflict, NotFound
 
 
@@ -103,9 +104,12 @@ def delete_flavor(session: Session, flavor_id: str) -> None:
 
 
 def set_extra_specs(session: Session, flavor_id: str, specs: Mapping[str, str]) -> None:
-    """Add or replace these; the others stay."""
+    """Add or replace these; the others stay. BadRequest for a policy that there is not."""
     row = _row(session, flavor_id, lock=True)
-    row.extra_specs = {**row.extra_specs, **specs}
+    merged = {**row.extra_specs, **specs}
+    if specs.keys() & device_policy.KEYS:
+        device_policy.device_policy(merged)
+    row.extra_specs = merged
     session.add(row)
     session.flush()
 
