@@ -21,6 +21,7 @@ from kcloud_api.http.metrics import Measured
 from kcloud_api.http.policy import Enforcer, PolicyRule
 from kcloud_api.http.prefixes import AT_ROOT, Prefixes
 from kcloud_api.identity.authentication import keystone
+from kcloud_api.placement.snapshot.keeper import Keeper
 from kcloud_api.workers import Served, Workers
 from kcloud_common import log
 from kcloud_common.config import BadConfig, Conf
@@ -44,6 +45,7 @@ def build_app(database: Database, conf: Conf, bus: Bus, services: Sequence[str] 
     """The whole API, or the named services; one alone is served at `/`. Raises BadConfig."""
     names = checked_services(services)
     enforcer = Enforcer(_all_rules(), conf.api.policy_file)
+    keeper = Keeper(database, conf.placement) if conf.placement.snapshot else None
     apps: dict[str, ASGIApp] = {}
     for name in names:
         app: FastAPI = import_module(SERVICES[name]).build()
@@ -53,6 +55,7 @@ def build_app(database: Database, conf: Conf, bus: Bus, services: Sequence[str] 
         app.state.conf = conf
         app.state.bus = bus
         app.state.enforcer = enforcer
+        app.state.keeper = keeper
         app.state.authenticate = _authenticate(conf, name)
         apps[AT_ROOT if len(names) == 1 else f"/{name}"] = app
     return RequestIdentity(Measured(Prefixes(apps, database)))

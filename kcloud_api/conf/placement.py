@@ -37,3 +37,14 @@ class PlacementConf:
         help="Seconds between two looks of the controller for what the database may forget.",
         minimum=1.0,
     )
+    randomize_allocation_candidates: bool = option(
+        False,
+        help="Whether allocation candidates come in another order each time, hosts and ways to serve on\n"
+        "each, so that clients who all take the first do not meet. Otherwise in the order of hosts.",
+    )
+    max_allocation_candidates: int = option(
+        100_000,
+        help="The most candidates that one answer holds, whatever the client's limit: eight groups that\n"
+        "want one of eight devices each are served in 40,320 ways on each host. -1: no bound.",
+        minimum=-1,
+    )

@@ -1,36 +1,39 @@
 """Placement's route that finds where a request would fit."""
 
-from fastapi import APIRouter, Request
+from itertools import islice
+
+import orjson
+from fastapi import APIRouter, Request, Response
 from sqlmodel import Session
 
 from kcloud_api.http.transaction import SessionDep
-from kcloud_api.placement import policies, reading, service, views, vocabulary
+from kcloud_api.placement import candidate_views, finding, policies, service, vocabulary
+from kcloud_api.placement.exchange import answer
 from kcloud_api.placement.microversion import minor_of
 from kcloud_api.placement.query import candidate_query
 from kcloud_api.placement.request import ResourceRequest
-from kcloud_api.placement.routing import Json, requires
+from kcloud_api.placement.routing import requires
 from kcloud_common.errors import BadRequest, NotFound
 
 router = APIRouter()
 
 FIRST = 10
 """Minor version from which there are candidates."""
-MOST_CANDIDATES = 1000
-"""Answered when the client sets no limit: permutations of equal devices know no end."""
 
 
-@router.get("/allocation_candidates", dependencies=[requires(policies.CANDIDATES_LIST)])
-def list_candidates(request: Request, session: SessionDep) -> Json:
+@router.get("/allocation_candidates", dependencies=[requires(policies.CANDIDATES_LIST)], response_model=None)
+def list_candidates(request: Request, session: SessionDep) -> Response:
     minor = minor_of(request)
     if minor < FIRST:
         raise NotFound("The resource could not be found.")
     asked = candidate_query(request.query_params.multi_items(), minor)
     check_names(session, asked.request)
-    limit = min(asked.limit or MOST_CANDIDATES, MOST_CANDIDATES)
-    found = service.all_ways(session, asked.request, limit=limit)
-    roots = list(dict.fromkeys(candidate.host_id for candidate in found))
-    classes = set(asked.request.totals())
-    return views.candidates(found, reading.trees(session, roots), classes, minor)
+    conf = request.app.state.conf.placement
+    order = finding.RANDOM if conf.randomize_allocation_candidates else finding.CREATED
+    found = service.all_ways(session, asked.request, order=order, keeper=request.app.state.keeper)
+    most = [each for each in (asked.limit, conf.max_allocation_candidates) if each is not None and each >= 0]
+    text = candidate_views.body(islice(found, min(most, default=None)), asked.request, minor)
+    return answer(request, orjson.Fragment(text))
 
 
 def check_names(session: Session, request: ResourceRequest) -> None:

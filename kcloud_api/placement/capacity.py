@@ -24,6 +24,19 @@ class Stock:
         """Below zero when the inventory shrank, or was reserved, under its allocations."""
         return self.capacity - self.used
 
+    @property
+    def most(self) -> int:
+        """That one consumer may take now."""
+        return min(self.free, self.max_unit)
+
+    def takes(self, amount: int) -> bool:
+        """Whether `amount` more can be taken in one piece."""
+        return (
+            self.min_unit <= amount <= self.max_unit
+            and self.used + amount <= int((self.total - self.reserved) * self.allocation_ratio)
+            and not amount % self.step_size
+        )
+
 
 def capacity(total: int, reserved: int, allocation_ratio: float) -> int:
     """What may be allocated in all."""

@@ -1,25 +1,44 @@
-"""Chooses which hosts to look at for a request, and in which order, by the indices alone."""
+"""Chooses which roots to look at for a request, and in which order, by the indices alone.
 
+What it leaves out cannot serve; what it lets through may. Where providers share with other trees, what these
+could give narrows nothing.
+"""
+
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect
-from sqlalchemy import select as sql_select
-from sqlmodel import Session, col, func, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Subquery, func, literal, select
+from sqlmodel import Session, col
 
 from kcloud_api.placement.candidates import ORDERS
-from kcloud_api.placement.request import ResourceRequest
+from kcloud_api.placement.request import UNSUFFIXED, ResourceRequest
 from kcloud_api.placement.tables import InventoryRow, ProviderRow, ProviderTraitRow
+from kcloud_api.placement.tree import SHARES, Tree
 
 FIRST_BATCH = 16
 BATCH = 500
-"""Hosts whose trees are read at once: few at first, as most requests end there."""
+"""Trees that are read at once: few at first, as most requests end there."""
 ENOUGH_TO_COMPARE = 1000
-"""A class that this many hosts can serve is not rare; counting stops there."""
+"""A class that this many trees can serve is not rare; counting stops there."""
 EVERYWHERE = frozenset({"VCPU", "PCPU", "MEMORY_MB", "DISK_GB"})
 """Classes that every host has: among equally many hosts they count as the less rare."""
+RANDOM = "random"
+
+Condition = ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What the providers that share with other trees have: any of it may come from outside of a tree."""
+
+    classes: frozenset[str] = frozenset()
+    traits: frozenset[str] = frozenset()
+
+
+NOTHING_LENT = Lent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,46 +51,49 @@ class _Need:
     most: int
 
 
-def fitting_roots(session: Session, request: ResourceRequest, order: str) -> Iterator[Sequence[UUID]]:
-    """Roots that may serve the request, in batches, in the order that the policy wants.
+def lent(trees: Sequence[Tree]) -> Lent:
+    sharing = [p for tree in trees for p in tree.providers if SHARES in p.traits]
+    return Lent(
+        frozenset(name for p in sharing for name in p.stocks),
+        frozenset(trait for p in sharing for trait in p.traits),
+    )
 
-    The rarest class narrows: its range of the index is read, and hosts without a required trait, or with a
+
+def fitting_roots(
+    session: Session, request: ResourceRequest, order: str, outside: Lent = NOTHING_LENT
+) -> Iterator[Sequence[UUID]]:
+    """Roots that may serve the request, in batches: `created` is the order of trees, `random` another one
+    each time; candidates.ORDERS has the others.
+
+    The rarest class narrows: its range of the index is read, and trees without a required trait, or with a
     trait that shuts them, are left out.
     """
-    rarest = _rarest(session, request)
-    if rarest is None:
+    needs = [need for need in _needs(request) if need.resource_class not in outside.classes]
+    rarest = _rarest(session, needs)
+    if needs and rarest is None:
         return
-    free = func.sum(InventoryRow.free)
-    statement = (
-        select(InventoryRow.root_id)
-        .where(InventoryRow.resource_class == rarest.resource_class, InventoryRow.free >= rarest.least)
-        .group_by(col(InventoryRow.root_id))
-        .having(free >= rarest.total, func.max(InventoryRow.free) >= rarest.most)
-        .order_by(ORDERS[order] * free, col(InventoryRow.root_id))
+    statement = select(col(ProviderRow.id)).where(
+        col(ProviderRow.parent_id).is_(None), *_conditions(request, outside)
     )
-    for trait in _required_anywhere(request):
-        with_trait = (
-            select(ProviderRow.root_id)
-            .join(ProviderTraitRow, col(ProviderTraitRow.provider_id) == ProviderRow.id)
-            .where(ProviderTraitRow.trait == trait)
-        )
-        statement = statement.where(col(InventoryRow.root_id).in_(with_trait))
-    if request.root_forbidden:
-        shut = select(ProviderTraitRow.provider_id).where(
-            col(ProviderTraitRow.trait).in_(sorted(request.root_forbidden))
-        )
-        statement = statement.where(col(InventoryRow.root_id).not_in(shut))
-    for in_tree in _trees_asked_for(request):
-        statement = statement.where(InventoryRow.root_id == _root_of(in_tree))
-    yield from _paged(session, statement)
+    by: Any = col(ProviderRow.created_at)
+    if rarest is not None:
+        serving = _serving(rarest)
+        statement = statement.join(serving, col(ProviderRow.id) == serving.c.root_id)
+        by = ORDERS[order] * serving.c.free if order in ORDERS else by
+    elif order in ORDERS:
+        by = literal(0)
+    statement = statement.order_by(by, col(ProviderRow.id))
+    if order == RANDOM:
+        found = _ids(session, statement)
+        yield from _batches(random.sample(found, len(found)))
+    else:
+        yield from _paged(session, statement)
 
 
 def all_roots(session: Session, request: ResourceRequest) -> Iterator[Sequence[UUID]]:
     """Every root, by name: what an explanation covers."""
-    statement = select(ProviderRow.id).where(col(ProviderRow.parent_id).is_(None))
-    for in_tree in _trees_asked_for(request):
-        statement = statement.where(ProviderRow.id == _root_of(in_tree))
-    yield from _batches(session.exec(statement.order_by(ProviderRow.name)).all())
+    statement = select(col(ProviderRow.id)).where(col(ProviderRow.parent_id).is_(None), *_in_trees(request))
+    yield from _batches(_ids(session, statement.order_by(col(ProviderRow.name))))
 
 
 def _needs(request: ResourceRequest) -> list[_Need]:
@@ -82,13 +104,12 @@ def _needs(request: ResourceRequest) -> list[_Need]:
     return [_Need(name, sum(each), min(each), max(each)) for name, each in sorted(asked.items())]
 
 
-def _rarest(session: Session, request: ResourceRequest) -> _Need | None:
-    """The class that fewest hosts can serve; None when there is one that no host can."""
-    needs = _needs(request)
+def _rarest(session: Session, needs: Sequence[_Need]) -> _Need | None:
+    """The class that fewest trees can serve; None when there is one that no tree can."""
     if not needs:
         return None
     # One question for all classes: this is asked for every server that is placed.
-    counts = session.connection().execute(sql_select(*(_fitting_count(need) for need in needs))).one()
+    counts = session.connection().execute(select(*(_fitting_count(need) for need in needs))).one()
     counted = [
         (count, need.resource_class in EVERYWHERE, need.resource_class, need)
         for count, need in zip(counts, needs, strict=True)
@@ -99,8 +120,8 @@ def _rarest(session: Session, request: ResourceRequest) -> _Need | None:
 
 def _fitting_count(need: _Need) -> ScalarSelect[int]:
     fitting = (
-        select(InventoryRow.root_id)
-        .where(InventoryRow.resource_class == need.resource_class, InventoryRow.free >= need.most)
+        select(col(InventoryRow.root_id))
+        .where(col(InventoryRow.resource_class) == need.resource_class, col(InventoryRow.free) >= need.most)
         .distinct()
         .limit(ENOUGH_TO_COMPARE)
         .subquery()
@@ -108,26 +129,60 @@ def _fitting_count(need: _Need) -> ScalarSelect[int]:
     return select(func.count()).select_from(fitting).scalar_subquery()
 
 
-def _required_anywhere(request: ResourceRequest) -> list[str]:
-    single = (one for group in request.groups.values() for one in group.required if len(one) == 1)
-    return sorted(request.root_required.union(*single))
+def _serving(need: _Need) -> Subquery:
+    """Roots of trees with enough of the class, and how much they have free."""
+    free = func.sum(InventoryRow.free)
+    return (
+        select(col(InventoryRow.root_id).label("root_id"), free.label("free"))
+        .where(col(InventoryRow.resource_class) == need.resource_class, col(InventoryRow.free) >= need.least)
+        .group_by(col(InventoryRow.root_id))
+        .having(free >= need.total, func.max(InventoryRow.free) >= need.most)
+        .subquery()
+    )
 
 
-def _trees_asked_for(request: ResourceRequest) -> set[UUID]:
-    return {group.in_tree for group in request.groups.values() if group.in_tree is not None}
+def _conditions(request: ResourceRequest, outside: Lent) -> Iterator[Condition]:
+    """What indices can say of a root's traits, and of those in its tree."""
+    root = col(ProviderRow.id)
+    for trait in sorted(request.root_required):
+        yield root.in_(_having([trait]))
+    if request.root_forbidden:
+        yield root.not_in(_having(sorted(request.root_forbidden)))
+    for any_of in sorted(
+        {any_of for group in request.groups.values() for any_of in group.required}, key=sorted
+    ):
+        if any_of.isdisjoint(outside.traits):
+            members = select(col(ProviderRow.root_id)).where(col(ProviderRow.id).in_(_having(sorted(any_of))))
+            yield root.in_(members)
+    # A suffixed group may have another tree in mind, one that shares.
+    yield from _in_trees(request, of_all=not outside.traits)
 
 
-def _root_of(provider_id: UUID) -> ScalarSelect[UUID]:
-    return select(ProviderRow.root_id).where(ProviderRow.id == provider_id).scalar_subquery()
+def _in_trees(request: ResourceRequest, *, of_all: bool = True) -> Iterator[Condition]:
+    for suffix, group in request.groups.items():
+        if group.in_tree is not None and (suffix == UNSUFFIXED or of_all):
+            known = select(col(ProviderRow.root_id)).where(col(ProviderRow.id) == group.in_tree)
+            yield col(ProviderRow.id) == known.scalar_subquery()
 
 
-def _paged(session: Session, statement: SelectOfScalar[UUID]) -> Iterator[Sequence[UUID]]:
-    first = session.exec(statement.limit(FIRST_BATCH)).all()
+def _having(traits: Sequence[str]) -> Select[Any]:
+    return select(col(ProviderTraitRow.provider_id)).where(col(ProviderTraitRow.trait).in_(traits))
+
+
+def _paged(session: Session, statement: Select[Any]) -> Iterator[Sequence[UUID]]:
+    first = _ids(session, statement.limit(FIRST_BATCH))
     yield first
     if len(first) == FIRST_BATCH:
-        yield from _batches(session.exec(statement.offset(FIRST_BATCH)).all())
+        # All once more, and not from there on: between two statements somebody may have changed the order.
+        seen = set(first)
+        yield from _batches([root_id for root_id in _ids(session, statement) if root_id not in seen])
 
 
 def _batches(root_ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
     for start in range(0, len(root_ids), BATCH):
         yield root_ids[start : start + BATCH]
+
+
+def _ids(session: Session, statement: Select[Any]) -> list[UUID]:
+    session.flush()
+    return [row[0] for row in session.connection().execute(statement)]

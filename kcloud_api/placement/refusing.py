@@ -1,8 +1,10 @@
 """Says why a host's tree cannot serve a request: the first reason that an operator could act on. Pure."""
 
-from kcloud_api.placement.candidates import Refusal, slots
+from kcloud_api.placement.candidates import Refusal
 from kcloud_api.placement.capacity import misfit
+from kcloud_api.placement.ground import has_traits
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, UNSUFFIXED, Group, ResourceRequest
+from kcloud_api.placement.slots import Slot, plan
 from kcloud_api.placement.tree import Provider, Tree
 
 ROOT_CODES = {HOST_DOWN: "host_down", HOST_NOT_READY: "host_not_ready"}
@@ -41,7 +43,7 @@ def _root_refusal(tree: Tree, request: ResourceRequest) -> Refusal | None:
 def _class_refusal(tree: Tree, request: ResourceRequest) -> Refusal | None:
     """A class of which no provider has enough, whatever its traits. The scarcest class speaks first."""
     found: list[Refusal] = []
-    for name, amount in sorted({pair for slot in slots(request) for pair in slot.amounts}):
+    for name, amount in sorted({pair for slot in plan(request).slots for pair in slot.amounts}):
         code = _shortage(tree.providers, name, amount)
         if code is not None:
             found.append(_shortage_refusal(tree, code, name, amount))
@@ -57,8 +59,8 @@ def _joint_refusal(tree: Tree, request: ResourceRequest) -> Refusal | None:
 
 
 def _trait_refusal(tree: Tree, request: ResourceRequest) -> Refusal | None:
-    for slot in slots(request):
-        suitable = tuple(p for p in tree.providers if slot.suits(p))
+    for slot in plan(request).slots:
+        suitable = tuple(p for p in tree.providers if _suits(p, slot))
         for name, amount in slot.amounts:
             if _shortage(suitable, name, amount) is None:
                 continue
@@ -73,6 +75,13 @@ def _trait_refusal(tree: Tree, request: ResourceRequest) -> Refusal | None:
     unsuffixed = request.groups.get(UNSUFFIXED)
     missing = sorted(min(one) for one in unsuffixed.required if one.isdisjoint(held)) if unsuffixed else []
     return _refusal(tree, "trait_missing", trait=missing[0]) if missing else None
+
+
+def _suits(provider: Provider, slot: Slot) -> bool:
+    """By its traits alone."""
+    if not slot.group.forbidden.isdisjoint(provider.traits):
+        return False
+    return slot.suffix == UNSUFFIXED or has_traits(provider.traits, slot.group.required)
 
 
 def _wrong_traits(tree: Tree, providers: tuple[Provider, ...], group: Group) -> Refusal:

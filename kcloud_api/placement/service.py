@@ -4,27 +4,31 @@ Nothing here commits: a claim stands or falls with the caller's transaction. Eve
 first takes the lock of the tree (generations.py): claimants queue, and the second sees what the first did.
 """
 
+import random
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from uuid import UUID
 
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from kcloud_api.placement import claiming, consumers, generations, narrowing, reading, syncing
-from kcloud_api.placement.candidates import Candidate, CandidateResult, Refusal, ways
+from kcloud_api.placement import claiming, consumers, finding, generations, narrowing, reading, syncing
+from kcloud_api.placement.candidates import Candidate, CandidateResult, Refusal
 from kcloud_api.placement.claim_plan import AllocationWant, Amounts, ConsumerRecord
+from kcloud_api.placement.ground import Options
 from kcloud_api.placement.inventory import HostInventory
 from kcloud_api.placement.races import Raced
 from kcloud_api.placement.refusing import refuse
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, ResourceRequest
 from kcloud_api.placement.snapshot import journal
+from kcloud_api.placement.snapshot.keeper import Keeper
 from kcloud_api.placement.tables import Origin, ProviderTraitRow
-from kcloud_api.placement.tree import Tree
+from kcloud_api.placement.ways import Way, ways
+from kcloud_api.placement.ways import all_ways as all_ways_of
 from kcloud_common.errors import StaleGeneration
 
 __all__ = [
-    "ConsumerRecord", "all_ways", "allocations", "candidates", "claim", "release", "set_host_available", "sync_host",
+    "ConsumerRecord", "all_ways", "allocations", "candidates", "claim", "release", "serving",
+    "set_host_available", "sync_host",
 ]  # fmt: skip
 
 STATUS_TRAITS = {"host_down": {HOST_DOWN, HOST_NOT_READY}, "host_not_ready": {HOST_NOT_READY}}
@@ -66,19 +70,24 @@ def set_host_available(
 
 
 def candidates(
-    session: Session, request: ResourceRequest, *, limit: int, order: str = "spread"
+    session: Session,
+    request: ResourceRequest,
+    *,
+    limit: int,
+    order: str = "spread",
+    keeper: Keeper | None = None,
 ) -> CandidateResult:
     """At most `limit` hosts that can serve the request, each with one way to do it, in the order of the
     policy `order` (candidates.ORDERS). When there is none, every host is looked at and `refusals` says why
-    each cannot."""
+    each cannot. With `keeper` hosts are found in its snapshot."""
     found: list[Candidate] = []
     refusals: list[Refusal] = []
-    for tree in _fitting_trees(session, request, order):
+    for tree in finding.trees(session, request, order=order, keeper=keeper):
         way = next(ways(tree, request), None)
         if way is None:
             refusals.append(refuse(tree, request))
             continue
-        found.append(way)
+        found.append(way.candidate())
         if len(found) == limit:
             break
     if not found:
@@ -86,14 +95,28 @@ def candidates(
     return CandidateResult(tuple(found), tuple(refusals))
 
 
-def all_ways(session: Session, request: ResourceRequest, *, limit: int) -> tuple[Candidate, ...]:
-    """What the Placement API answers: every way on every host, equal devices permuted, up to `limit`."""
-    found = (
-        way
-        for tree in _fitting_trees(session, request, "spread")
-        for way in ways(tree, request, distinct=False)
-    )
-    return tuple(islice(found, limit))
+def serving(
+    session: Session, request: ResourceRequest, *, order: str = "spread", keeper: Keeper | None = None
+) -> Iterator[Way]:
+    """Every host that can serve the request, with one way to do it, one by one as they are taken, in the
+    order of the policy `order` (candidates.ORDERS)."""
+    for tree in finding.trees(session, request, order=order, keeper=keeper):
+        way = next(ways(tree, request), None)
+        if way is not None:
+            yield way
+
+
+def all_ways(
+    session: Session, request: ResourceRequest, *, order: str = finding.CREATED, keeper: Keeper | None = None
+) -> Iterator[Way]:
+    """What the Placement API answers: every way on every host, one by one as they are taken, in the order of
+    trees or, with `finding.RANDOM`, in any."""
+    trees = finding.trees(session, request, order=order, keeper=keeper)
+    return all_ways_of(trees, request, shuffle=_shuffled if order == finding.RANDOM else None)
+
+
+def _shuffled(options: Options) -> Options:
+    return tuple(random.sample(options, len(options)))
 
 
 def claim(session: Session, consumer: ConsumerRecord, candidate: Candidate) -> None:
@@ -121,14 +144,9 @@ def allocations(session: Session, consumer_ids: Iterable[UUID]) -> Mapping[UUID,
     return consumers.held(session.connection(), list(consumer_ids))
 
 
-def _fitting_trees(session: Session, request: ResourceRequest, order: str) -> Iterator[Tree]:
-    for root_ids in narrowing.fitting_roots(session, request, order):
-        yield from reading.trees(session, root_ids, request)
-
-
 def _explain(session: Session, request: ResourceRequest, known: set[UUID]) -> Iterator[Refusal]:
     """Why each host cannot, but for those of which it is known."""
     for root_ids in narrowing.all_roots(session, request):
         others = [root_id for root_id in root_ids if root_id not in known]
-        for tree in reading.trees(session, others, request):
+        for tree in reading.trees(session, others):
             yield refuse(tree, request)

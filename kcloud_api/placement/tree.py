@@ -8,7 +8,7 @@ with an empty `sharing` of its own. Where no provider shares, nobody pays: `shar
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from kcloud_api.placement.capacity import Stock
@@ -31,11 +31,13 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A root provider and everything below it: the root first, parents before children, siblings in the order
-    of (created_at, id). `sharing`: the trees of providers that share with this one."""
+    """A root provider and everything below it, depth first, siblings in the order of (created_at, id).
+    `sharing`: the trees of providers that share with this one."""
 
     providers: tuple[Provider, ...]
     sharing: "tuple[Tree, ...]" = ()
+    notes: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
+    """What others have worked out of its providers, for the next time: trees are kept and looked at again."""
 
     @property
     def root(self) -> Provider:
