@@ -2,9 +2,14 @@
 
 SQLite is run as a server would be: WAL, foreign keys off (services own their tables), and `BEGIN IMMEDIATE`
 for every transaction that may write, so that two writers queue at BEGIN and never deadlock on upgrade.
+
+PostgreSQL is spared round trips: what only reads is not wrapped in BEGIN and ROLLBACK (which at READ
+COMMITTED would give its statements no common view, and would make psycopg forget what it has prepared), and
+a pooled connection is not asked whether it lives: a dead one's socket has something to read.
 """
 
 import os
+import select
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +18,8 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session
 
 WAKES = "kcloud.wakes"
@@ -20,6 +27,9 @@ WAKES = "kcloud.wakes"
 
 SQLITE_PATIENCE = 30
 """Seconds that a writer waits for the one before it."""
+
+POSTGRES_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""So that a connection to a machine that has vanished comes to an end, too: after a minute."""
 
 Waker = Callable[[frozenset[str]], None]
 
@@ -44,7 +54,26 @@ def make_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(url, pool_size=10, max_overflow=40, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(
+        url,
+        pool_size=10,
+        max_overflow=40,
+        connect_args=POSTGRES_KEEPALIVE if parsed.get_driver_name() == "psycopg" else {},
+        skip_autocommit_rollback=True,
+        hide_parameters=True,
+    )
+    if parsed.get_driver_name() == "psycopg":
+        event.listen(engine, "checkout", _refuse_if_gone)
+    return engine
+
+
+def _refuse_if_gone(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401
+    """Called as a pooled connection is handed out. PostgreSQL sends nothing to an idle one but its end."""
+    waiting = select.poll()
+    waiting.register(connection.pgconn.socket, select.POLLIN)
+    if waiting.poll(0):
+        # The others of the pool met the same end; the pool opens new ones.
+        raise InvalidatePoolError("the connection was closed by the server")
 
 
 def _make_private(database: str | None) -> None:
@@ -84,13 +113,36 @@ def _begin_sqlite(connection: Any) -> None:  # noqa: ANN401
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
+class WroteWhileReading(RuntimeError):
+    """A mistake in the program: a session of `reading` was given something to write."""
+
+
+class ReadingSession(Session):
+    """Refuses to write: on PostgreSQL there would be nothing to roll back."""
+
+
+@event.listens_for(ReadingSession, "before_flush")
+def _refuse_flush(session: Session, *_: object) -> None:
+    if session.new or session.deleted or any(map(session.is_modified, session.dirty)):
+        raise WroteWhileReading
+
+
+@event.listens_for(ReadingSession, "do_orm_execute")
+def _refuse_dml(state: ORMExecuteState) -> None:
+    if state.is_insert or state.is_update or state.is_delete:
+        raise WroteWhileReading
+
+
 class Database:
     """Engine plus the unit of work. `wake` is called with the topics of each committed transaction."""
 
     def __init__(self, url: str, *, wake: Waker | None = None) -> None:
         self.url = url
         self.engine = make_engine(url)
-        self._reader = self.engine.execution_options(kcloud_read_only=True)
+        reading: dict[str, Any] = {"kcloud_read_only": True}
+        if not self.is_sqlite:
+            reading["isolation_level"] = "AUTOCOMMIT"
+        self._reader = self.engine.execution_options(**reading)
         self._wake = wake
 
     @property
@@ -109,8 +161,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A transaction that only reads; what it might have written is rolled back."""
-        with Session(self._reader, expire_on_commit=False) as session:
+        """For what only reads. On SQLite all of it sees one state; on PostgreSQL each statement sees the
+        latest. Raises WroteWhileReading."""
+        with ReadingSession(self._reader, expire_on_commit=False) as session:
             yield session
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kcloud_api.identity.passwords import hash_password, password_matches
-from kcloud_api.identity.roles.service import RoleGraph, RoleRecord, Scope
+from kcloud_api.identity.roles.service import Scope
 from kcloud_api.identity.tokens.format import Payload, Unreadable, pack, unpack
 
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
@@ -40,19 +40,6 @@ def test_other_bytes_are_no_token(data: bytes) -> None:
 def test_a_token_of_another_shape_or_version_is_no_token(data: bytes) -> None:
     with pytest.raises(Unreadable):
         unpack(data)
-
-
-def test_roles_imply_others_all_the_way_even_in_a_circle() -> None:
-    roles = {name: RoleRecord(name, name) for name in ("admin", "member", "reader", "service")}
-    implied = {
-        "admin": frozenset({"member"}),
-        "member": frozenset({"reader"}),
-        "reader": frozenset({"member", "gone"}),
-    }
-    graph = RoleGraph(roles, implied)
-    assert [role.name for role in graph.closure(["admin"])] == ["admin", "member", "reader"]
-    assert [role.name for role in graph.closure(["service"])] == ["service"]
-    assert graph.closure([]) == ()
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 500, "nul\0inside", "pässwörd"])

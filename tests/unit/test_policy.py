@@ -76,3 +76,29 @@ def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
 def test_two_rules_of_one_name_stop_the_start() -> None:
     with pytest.raises(BadConfig, match="twice"):
         Enforcer((*RULES, RULES[0]))
+
+
+def test_the_same_question_in_another_request_has_the_same_answer_and_another_callers_has_its_own() -> None:
+    enforcer = Enforcer(RULES)
+    mine = Caller(user_id="u", project_id="p1", request_id="req-1")
+    again = Caller(user_id="u", project_id="p1", request_id="req-2")
+    other = Caller(user_id="u", project_id="p2", request_id="req-3")
+    target = {"project_id": "p1"}
+    answers = [enforcer.check(one, "thing:show", target) for one in (mine, again, other, mine, other)]
+    assert answers == [True, True, False, True, False]
+
+
+def test_a_check_that_asks_elsewhere_is_asked_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from oslo_policy import _checks
+
+    asked: list[str] = []
+
+    class Elsewhere(_checks.Check):
+        def __call__(self, *_: object, **_more: object) -> bool:
+            asked.append(self.match)
+            return len(asked) == 1
+
+    monkeypatch.setitem(_checks.registered_checks, "elsewhere", Elsewhere)
+    rules = (PolicyRule("thing:show", "role:admin or not (not elsewhere:there)", "Show a thing."),)
+    enforcer, member = Enforcer(rules), caller("member")
+    assert [enforcer.check(member, "thing:show", {}) for _ in range(2)] == [True, False]

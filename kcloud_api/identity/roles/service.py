@@ -1,12 +1,10 @@
 """Use cases of roles: which there are, which imply which, who holds which role where."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from uuid import uuid4
 
-from sqlalchemy import Select, delete
-from sqlalchemy import select as sqlalchemy_select
+from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from kcloud_api.db.unique import add_unique
@@ -77,44 +75,6 @@ def imply(session: Session, prior_role_id: str, implied_role_id: str) -> None:
     """Safe to repeat."""
     session.merge(Implication(prior_role_id=prior_role_id, implied_role_id=implied_role_id))
     session.flush()
-
-
-@dataclass(frozen=True, slots=True)
-class RoleGraph:
-    """All roles by id, and which each implies directly."""
-
-    roles: Mapping[str, RoleRecord]
-    implied: Mapping[str, frozenset[str]]
-
-    def closure(self, role_ids: Iterable[str]) -> tuple[RoleRecord, ...]:
-        """These roles and all that follows from them, by name."""
-        held: set[str] = set()
-        waiting = list(role_ids)
-        while waiting:
-            role_id = waiting.pop()
-            if role_id not in held and role_id in self.roles:
-                held.add(role_id)
-                waiting.extend(self.implied.get(role_id, ()))
-        return tuple(sorted((self.roles[role_id] for role_id in held), key=lambda role: role.name))
-
-
-def role_graph(session: Session) -> RoleGraph:
-    """One cheap query: it is asked on every request of every service."""
-    found: dict[str, RoleRecord] = {}
-    implied: dict[str, set[str]] = {}
-    for role_id, name, description, implied_id in session.execute(_graph_statement()):
-        found[role_id] = RoleRecord(role_id, name, description)
-        if implied_id is not None:
-            implied.setdefault(role_id, set()).add(implied_id)
-    return RoleGraph(found, {role_id: frozenset(ids) for role_id, ids in implied.items()})
-
-
-@lru_cache(maxsize=1)
-def _graph_statement() -> Select[str, str, str | None, str]:
-    """Built once: building a statement costs more than running it."""
-    return sqlalchemy_select(
-        col(Role.id), col(Role.name), col(Role.description), col(Implication.implied_role_id)
-    ).outerjoin(Implication, col(Implication.prior_role_id) == col(Role.id))
 
 
 def grant(session: Session, user_id: str, scope: Scope, role_id: str) -> None:

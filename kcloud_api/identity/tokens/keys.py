@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -15,6 +15,7 @@ from kcloud_common.errors import Unavailable
 REMEMBER_SECONDS = 60.0
 """How long a rotated-out key may still be honoured by a process that has not looked since."""
 LONGEST_TOKEN = 1024
+OPENED_KEPT = 1024
 KEYS_KEPT = 3
 
 
@@ -25,6 +26,8 @@ class KeyRing:
     fernet: MultiFernet
     newest: int
     read_at: float
+    opened: dict[str, bytes] = field(default_factory=dict)
+    """What tokens have turned out to hold: a seal does not change while its key is honoured."""
 
 
 _rings: MutableMapping[Engine | Connection, KeyRing] = WeakKeyDictionary()
@@ -40,16 +43,28 @@ def unseal(session: Session, token: str) -> bytes | None:
     if len(token) > LONGEST_TOKEN or not token.isascii():
         return None
     ring = _ring(session)
+    known = ring.opened.get(token)
+    if known is not None:
+        return known
     try:
-        return ring.fernet.decrypt(token.encode())
+        return _open(ring, token)
     except InvalidToken:
         if _newest(session) == ring.newest:
             return None
     try:
         # Another worker has rotated the keys since we looked.
-        return _read(session).fernet.decrypt(token.encode())
+        return _open(_read(session), token)
     except InvalidToken:
         return None
+
+
+def _open(ring: KeyRing, token: str) -> bytes:
+    """Raises InvalidToken."""
+    data = ring.fernet.decrypt(token.encode())
+    if len(ring.opened) >= OPENED_KEPT:
+        ring.opened.clear()
+    ring.opened[token] = data
+    return data
 
 
 def ensure_key(session: Session) -> None:
