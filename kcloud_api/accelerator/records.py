@@ -47,6 +47,18 @@ class DeviceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DevicePlace:
+    """Where one device sits, and whether it may be handed out."""
+
+    provider_id: UUID
+    addresses: tuple[str, ...]
+    numa_node: int | None
+    pci_path: tuple[str, ...]
+    link: Link | None
+    free: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceQuery:
     """Which devices a list shows; None takes all."""
 

@@ -4,16 +4,17 @@ A claim ends only by `release`, which the caller may use only once the device's 
 gone (invariant I2). No report ends a claim, whatever it says or leaves out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import and_, delete, or_
+from sqlalchemy import select as select_columns
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator.inventory import may_be_handed_out, provider_id
-from kcloud_api.accelerator.records import ClaimRecord, DeviceQuery, DeviceRecord, Link
+from kcloud_api.accelerator.records import ClaimRecord, DevicePlace, DeviceQuery, DeviceRecord, Link
 from kcloud_api.accelerator.tables import ClaimRow, DeviceRow
 from kcloud_api.db.columns import utcnow
 from kcloud_api.placement.names import canonical_class
@@ -115,6 +116,31 @@ def devices(
     return tuple(_device_record(row, held) for row, held in session.exec(statement))
 
 
+def places_of(session: Session, host_ids: Collection[UUID]) -> Mapping[UUID, tuple[DevicePlace, ...]]:
+    """Where the devices of each of these hosts sit, as they stand now; hosts without lack. As plain values: a
+    search may look at thousands."""
+    if not host_ids:
+        return {}
+    statement = (
+        select_columns(
+            col(DeviceRow.host_id), col(DeviceRow.provider_id), col(DeviceRow.addresses),
+            col(DeviceRow.numa_node), col(DeviceRow.pci_path), col(DeviceRow.link_speed),
+            col(DeviceRow.link_width), col(DeviceRow.state), col(ClaimRow.id),
+        )
+        .join(ClaimRow, col(ClaimRow.device_id) == DeviceRow.id, isouter=True)
+        .where(col(DeviceRow.host_id).in_(list(host_ids)))
+        .order_by(col(DeviceRow.name))
+    )  # fmt: skip
+    session.flush()
+    rows = session.connection().execute(statement)
+    found: dict[UUID, list[DevicePlace]] = {}
+    for host_id, id_, addresses, node, path, speed, width, state, held in rows:
+        free = state == DeviceState.FREE and held is None
+        place = DevicePlace(id_, tuple(addresses), node, tuple(path), _link(speed, width), free)
+        found.setdefault(host_id, []).append(place)
+    return {host_id: tuple(places) for host_id, places in found.items()}
+
+
 def device_page(session: Session, wanted: DeviceQuery) -> tuple[tuple[DeviceRecord, ...], bool]:
     """One page, by host and name, and whether more follow. BadRequest for a marker that is no device."""
     statement = (
@@ -182,14 +208,15 @@ def _claim_record(held: ClaimRow, row: DeviceRow) -> ClaimRecord:
 
 
 def _device_record(row: DeviceRow, held: ClaimRow | None) -> DeviceRecord:
-    link = None
-    if row.link_speed is not None and row.link_width is not None:
-        link = Link(row.link_speed, row.link_width)
     return DeviceRecord(
         id=row.id, host_id=row.host_id, name=row.name, addresses=tuple(row.addresses),
         vendor_id=row.vendor_id, product_id=row.product_id, resource_class=row.resource_class,
         traits=tuple(row.traits), numa_node=row.numa_node, pci_path=tuple(row.pci_path),
         state=row.state, reason=row.reason, last_seen=row.last_seen, provider_id=row.provider_id,
-        link=link,
+        link=_link(row.link_speed, row.link_width),
         claim=_claim_record(held, row) if held is not None else None,
     )  # fmt: skip
+
+
+def _link(speed: float | None, width: int | None) -> Link | None:
+    return Link(speed, width) if speed is not None and width is not None else None

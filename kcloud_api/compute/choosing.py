@@ -10,7 +10,7 @@ from itertools import islice
 from sqlmodel import Session
 
 from kcloud_api.accelerator import service as accelerator
-from kcloud_api.accelerator.records import DeviceRecord
+from kcloud_api.accelerator.records import DevicePlace
 from kcloud_api.placement import service as placement
 from kcloud_api.placement.request import ResourceRequest
 from kcloud_api.placement.ways import Candidate, Way
@@ -18,7 +18,6 @@ from kcloud_api.scheduler.apart import Apart, miss
 from kcloud_api.scheduler.choose import Sites, choose_devices, has_choice
 from kcloud_api.scheduler.device_tree import Device
 from kcloud_api.scheduler.topology import Impossible, Policy
-from kcloud_common.wire import DeviceState
 
 BATCH = 64
 """Hosts whose devices are read at once, when the first ones do not do."""
@@ -52,22 +51,22 @@ def _with_sites(session: Session, ways: Iterator[Way], *, first: int) -> Iterato
     size = first
     while batch := list(islice(ways, size)):
         hosts = [way.tree.root.id for way in batch if has_choice(way)]
-        devices = accelerator.devices_of(session, hosts)
+        places = accelerator.places_of(session, hosts)
         for way in batch:
-            yield way, _sites(devices.get(way.tree.root.id, ()))
+            yield way, _sites(places.get(way.tree.root.id, ()))
         size = BATCH
 
 
-def _sites(records: Sequence[DeviceRecord]) -> Sites:
-    open_ = (r.provider_id for r in records if r.state == DeviceState.FREE and r.claim is None)
-    return Sites(tuple(_device(record) for record in records), frozenset(open_))
+def _sites(places: Sequence[DevicePlace]) -> Sites:
+    devices = tuple(_device(place) for place in places)
+    return Sites(devices, frozenset(place.provider_id for place in places if place.free))
 
 
-def _device(record: DeviceRecord) -> Device:
+def _device(place: DevicePlace) -> Device:
     return Device(
-        record.provider_id,
-        record.addresses[0] if record.addresses else record.name,
-        record.numa_node,
-        record.pci_path,
-        bandwidth=int(record.link.speed * 10) * record.link.width if record.link else 0,
+        place.provider_id,
+        min(place.addresses, default=""),
+        place.numa_node,
+        place.pci_path,
+        bandwidth=int(place.link.speed * 10) * place.link.width if place.link else 0,
     )
