@@ -91,6 +91,11 @@ def _summaries(tree: Tree, classes: frozenset[str] | None, only: set[UUID] | Non
     return text
 
 
+def is_custom_then_name(trait: str) -> tuple[bool, str]:
+    """Clients see standard traits first."""
+    return trait.startswith("CUSTOM_"), trait
+
+
 def _summary(provider: Provider, root_id: str, classes: frozenset[str] | None, minor: int) -> Json:
     shown: Json = {
         "resources": {
@@ -100,7 +105,7 @@ def _summary(provider: Provider, root_id: str, classes: frozenset[str] | None, m
         }
     }
     if minor >= SUMMARY_TRAITS:
-        shown["traits"] = sorted(provider.traits)
+        shown["traits"] = sorted(provider.traits, key=is_custom_then_name)
     if minor >= SUMMARY_PARENTS:
         shown["parent_provider_uuid"] = provider.parent_id
         shown["root_provider_uuid"] = root_id

@@ -1,13 +1,15 @@
 """The ways in which trees can serve a request, held against an oracle that tries everything."""
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, product
 from uuid import UUID
 
 import pytest
 from hypothesis import event, given, settings
+from hypothesis import strategies as st
 
 from kcloud_api.placement.capacity import Stock
+from kcloud_api.placement.matching import can_all_be_matched
 from kcloud_api.placement.request import Group, ResourceRequest, all_of
 from kcloud_api.placement.tree import Provider, Tree
 from kcloud_api.placement.ways import Way, all_ways, ways
@@ -121,6 +123,15 @@ def test_very_many_groups_are_no_recursion() -> None:
     groups = {f"_{n}": Group({"VGPU": 1}) for n in range(2000)}
     tree = host({"VGPU": 2000})
     assert len(list(ways(tree, ResourceRequest(groups)))) == 1
+    chain = [{number, number + 1} for number in range(2000)]
+    assert can_all_be_matched([*chain, {0}])
+    assert not can_all_be_matched([*chain, {0}, {2000}])
+
+
+@given(st.lists(st.sets(st.integers(0, 5)), max_size=5))
+def test_a_matching_is_found_where_trying_everything_finds_one(wanted: list[set[int]]) -> None:
+    tried = any(len(set(things)) == len(things) for things in product(*wanted))
+    assert can_all_be_matched(wanted) == tried
 
 
 def test_what_is_shared_serves_trees_in_the_same_aggregate_and_counts_once() -> None:
