@@ -2,17 +2,20 @@
 
 Allocation, devices and port are claimed together with the change of state, so no crash leaves one without the
 other. Losing a race for a candidate undoes that candidate only (a savepoint) and the next one is tried.
+
+A server for which there is no candidate is told why, and that looks at every host: so it is worked out
+between two transactions, and nobody waits for it (loops/place.py).
 """
 
 import logging
-from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import service as accelerator
-from kcloud_api.compute import actions, assigning
+from kcloud_api.compute import actions, assigning, choosing
 from kcloud_api.compute.actions import CREATE
 from kcloud_api.compute.records import FlavorSnapshot, ServerFault
 from kcloud_api.compute.states import Event, State, after
@@ -21,9 +24,14 @@ from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import wake_after_commit
 from kcloud_api.network import service as network
 from kcloud_api.placement import service as placement
-from kcloud_api.placement.candidates import Candidate, Refusal
+from kcloud_api.placement.candidates import Candidate
+from kcloud_api.placement.ledger import Ledger
+from kcloud_api.placement.request import ResourceRequest
 from kcloud_api.scheduler import reasons
+from kcloud_api.scheduler.apart import Apart, narrowed
+from kcloud_api.scheduler.device_policy import device_policy
 from kcloud_api.scheduler.request import from_flavor
+from kcloud_api.scheduler.topology import Policy
 from kcloud_common import log as logs
 from kcloud_common.errors import BadRequest, OutOfCapacity, StaleGeneration
 
@@ -36,8 +44,19 @@ TURNS = 20
 """How many turns may lose every race before the server is told so."""
 
 
-def place_next(session: Session) -> UUID | None:
-    """Place the server that waits longest, or give it a fault; its id, or None when none waits."""
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """A server that still waits: no host is a candidate for what it asks. `apart`: hosts that are, but not
+    with their devices as its flavor wants them."""
+
+    server_id: UUID
+    request: ResourceRequest
+    apart: Apart
+
+
+def place_next(session: Session, policy: Policy = Policy.PACK) -> UUID | Unplaced | None:
+    """Place the server that waits longest, or give it a fault; its id, or None when none waits. Unplaced is
+    to be explained and then refused. `policy` is for devices of which the flavor says nothing."""
     row = session.exec(
         select(ServerRow)
         .where(ServerRow.state == State.PLACING)
@@ -49,15 +68,36 @@ def place_next(session: Session) -> UUID | None:
     if row is None:
         return None
     with logs.asked_by(actions.requests(session, [row.id]).get(row.id, "")):
-        _decide(session, row)
+        unplaced = _decide(session, row, policy)
     session.flush()
-    return row.id
+    return unplaced or row.id
 
 
-def _decide(session: Session, row: ServerRow) -> None:
+def refuse(session: Session, unplaced: Unplaced, ledger: Ledger) -> None:
+    """Tell a server why no host takes it, unless it was deleted or placed since. Where the ledger knows a
+    host that takes it (one became free meanwhile) the next turn tries again."""
+    row = session.exec(
+        select(ServerRow)
+        .where(ServerRow.id == unplaced.server_id, ServerRow.state == State.PLACING)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+    if row is None:
+        return
+    ledger = narrowed(ledger, unplaced.apart)
+    with logs.asked_by(actions.requests(session, [row.id]).get(row.id, "")):
+        if ledger.remaining:
+            _lose(session, row, "a host became free, and was taken")
+        else:
+            told = reasons.explain(ledger)
+            _fault(session, row, "no_candidates", told.message, told.details)
+    session.flush()
+
+
+def _decide(session: Session, row: ServerRow, policy: Policy) -> Unplaced | None:
     try:
         with session.begin_nested():
-            _place(session, row)
+            return _place(session, row, policy)
     except BadRequest as error:
         _fault(session, row, error.code, error.message)
     except OperationalError:
@@ -67,24 +107,27 @@ def _decide(session: Session, row: ServerRow) -> None:
         # One server that cannot even be considered must not keep all later ones waiting.
         log.exception("placing_failed", extra={"server_id": str(row.id)})
         _fault(session, row, "internal_error", "The server could not be placed.", repr(error))
+    return None
 
 
-def _place(session: Session, row: ServerRow) -> None:
-    request = from_flavor(FlavorSnapshot.model_validate(row.flavor).shape)
+def _place(session: Session, row: ServerRow, default: Policy) -> Unplaced | None:
+    flavor = FlavorSnapshot.model_validate(row.flavor).shape
+    request = from_flavor(flavor)
+    policy = device_policy(flavor.extra_specs, default)
     lost = "no candidate was left"
     for _ in range(ROUNDS):
-        result = placement.candidates(session, request, limit=CANDIDATES)
-        if not result.candidates:
-            _refuse(session, row, result.refusals)
-            return
-        for candidate in result.candidates:
+        found = choosing.candidates(session, request, policy, limit=CANDIDATES)
+        if not found.candidates:
+            return Unplaced(row.id, request, found.apart)
+        for candidate in found.candidates:
             try:
                 with session.begin_nested():
                     _claim(session, row, candidate)
-                return
+                return None
             except (OutOfCapacity, StaleGeneration) as error:
                 lost = error.message
     _lose(session, row, lost)
+    return None
 
 
 def _claim(session: Session, row: ServerRow, candidate: Candidate) -> None:
@@ -103,11 +146,6 @@ def _claim(session: Session, row: ServerRow, candidate: Candidate) -> None:
     actions.step(session, row.id, CREATE, host_name=host_name, now=now)
     session.flush()
     log.info("server_placed", extra={"server_id": str(row.id), "host": host_name})
-
-
-def _refuse(session: Session, row: ServerRow, refusals: Sequence[Refusal]) -> None:
-    told = reasons.explain(refusals)
-    _fault(session, row, "no_candidates", told.message, told.details)
 
 
 def _lose(session: Session, row: ServerRow, last: str) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.routes import router as devices
-from kcloud_api.hosts import agent_routes, enrolling, policies, service
+from kcloud_api.hosts import agent_routes, enrolling, explain_routes, policies, service
 from kcloud_api.hosts.records import HostRecord
 from kcloud_api.http.app import service_app
 from kcloud_api.http.context import CallerDep
@@ -28,6 +28,7 @@ def build() -> FastAPI:
     app.include_router(router, prefix="/v1")
     app.include_router(agent_routes.router, prefix="/v1")
     app.include_router(devices, prefix="/v1")
+    app.include_router(explain_routes.router, prefix="/v1")
     return app
 
 

@@ -90,12 +90,6 @@ def fitting_roots(
         yield from _paged(session, statement)
 
 
-def all_roots(session: Session, request: ResourceRequest) -> Iterator[Sequence[UUID]]:
-    """Every root, by name: what an explanation covers."""
-    statement = select(col(ProviderRow.id)).where(col(ProviderRow.parent_id).is_(None), *_in_trees(request))
-    yield from _batches(_ids(session, statement.order_by(col(ProviderRow.name))))
-
-
 def _needs(request: ResourceRequest) -> list[_Need]:
     asked: dict[str, list[int]] = {}
     for group in request.groups.values():

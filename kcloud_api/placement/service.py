@@ -6,23 +6,22 @@ first takes the lock of the tree (generations.py): claimants queue, and the seco
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from uuid import UUID
 
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from kcloud_api.placement import claiming, consumers, finding, generations, narrowing, reading, syncing
-from kcloud_api.placement.candidates import Candidate, CandidateResult, Refusal
+from kcloud_api.placement import claiming, consumers, finding, generations, syncing
 from kcloud_api.placement.claim_plan import AllocationWant, Amounts, ConsumerRecord
 from kcloud_api.placement.ground import Options
 from kcloud_api.placement.inventory import HostInventory
 from kcloud_api.placement.races import Raced
-from kcloud_api.placement.refusing import refuse
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, ResourceRequest
 from kcloud_api.placement.snapshot import journal
 from kcloud_api.placement.snapshot.keeper import Keeper
 from kcloud_api.placement.tables import Origin, ProviderTraitRow
-from kcloud_api.placement.ways import Way, ways
+from kcloud_api.placement.ways import Candidate, Way, ways
 from kcloud_api.placement.ways import all_ways as all_ways_of
 from kcloud_common.errors import StaleGeneration
 
@@ -76,23 +75,12 @@ def candidates(
     limit: int,
     order: str = "spread",
     keeper: Keeper | None = None,
-) -> CandidateResult:
+) -> tuple[Candidate, ...]:
     """At most `limit` hosts that can serve the request, each with one way to do it, in the order of the
-    policy `order` (candidates.ORDERS). When there is none, every host is looked at and `refusals` says why
-    each cannot. With `keeper` hosts are found in its snapshot."""
-    found: list[Candidate] = []
-    refusals: list[Refusal] = []
-    for tree in finding.trees(session, request, order=order, keeper=keeper):
-        way = next(ways(tree, request), None)
-        if way is None:
-            refusals.append(refuse(tree, request))
-            continue
-        found.append(way.candidate())
-        if len(found) == limit:
-            break
-    if not found:
-        refusals += _explain(session, request, {refusal.host_id for refusal in refusals})
-    return CandidateResult(tuple(found), tuple(refusals))
+    policy `order` (candidates.ORDERS). With `keeper` hosts are found in its snapshot. Why there is none,
+    explaining.py says."""
+    found = islice(serving(session, request, order=order, keeper=keeper), limit)
+    return tuple(way.candidate() for way in found)
 
 
 def serving(
@@ -142,11 +130,3 @@ def allocations(session: Session, consumer_ids: Iterable[UUID]) -> Mapping[UUID,
     """What these consumers hold: consumer to provider to class to amount; those that hold nothing lack."""
     session.flush()
     return consumers.held(session.connection(), list(consumer_ids))
-
-
-def _explain(session: Session, request: ResourceRequest, known: set[UUID]) -> Iterator[Refusal]:
-    """Why each host cannot, but for those of which it is known."""
-    for root_ids in narrowing.all_roots(session, request):
-        others = [root_id for root_id in root_ids if root_id not in known]
-        for tree in reading.trees(session, others):
-            yield refuse(tree, request)

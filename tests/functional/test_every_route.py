@@ -68,6 +68,7 @@ READS = frozenset(
         "/image/v2/images", "/image/v2/images/{image}", "/image/v2/images/{image}/file",
         "/image/v2/images/{image}/members", "/image/v2/info/import", "/image/v2/info/stores",
         "/image/v2/metadefs/namespaces", "/image/v2/schemas/{name}",
+        "/kcloud/v1/explain",
         "/placement/usages",
     }
 )  # fmt: skip

@@ -14,7 +14,7 @@ from sqlmodel import Session, SQLModel
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.inventory import device_providers, provider_id
 from kcloud_api.db.engine import Database
-from kcloud_api.placement import reading
+from kcloud_api.placement import explaining, reading
 from kcloud_api.placement import service as placement
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.inventory import HostInventory, Inventory
@@ -69,12 +69,18 @@ def report(session: Session, host_id: UUID, devices: Sequence[DeviceReport], vcp
     return changed
 
 
+def reasons(session: Session) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """By host: why it cannot take a server with a GPU, and what it has of what it lacks."""
+    missed = explaining.ledger(session, ONE_GPU).nearest
+    return {one.host: (one.removed_by.code, one.has) for one in missed}
+
+
 def place(session: Session, server_id: UUID, request: ResourceRequest = ONE_GPU) -> bool:
     """Take the first candidate; False when there is none."""
-    result = placement.candidates(session, request, limit=1)
-    if not result.candidates:
+    found = placement.candidates(session, request, limit=1)
+    if not found:
         return False
-    (candidate,) = result.candidates
+    (candidate,) = found
     placement.claim(session, placement.ConsumerRecord(server_id, "project", "user"), candidate)
     accelerator.claim(session, server_id, candidate.allocations)
     return True
@@ -113,7 +119,7 @@ def test_claimants_that_read_before_they_race_cannot_both_win(any_database: Data
     with any_database.transaction() as session:
         report(session, HOST, [])
     with any_database.reading() as session:
-        (candidate,) = placement.candidates(session, one_cpu, limit=1).candidates
+        (candidate,) = placement.candidates(session, one_cpu, limit=1)
     barrier = Barrier(32)
 
     def claimant(_: int) -> str:
@@ -249,7 +255,7 @@ def test_a_claim_that_fails_leaves_nothing(any_database: Database) -> None:
 
     def fail() -> None:
         with any_database.transaction() as session:
-            (candidate,) = placement.candidates(session, ONE_GPU, limit=1).candidates
+            (candidate,) = placement.candidates(session, ONE_GPU, limit=1)
             report(session, HOST, [device(1)], vcpus=0)
             placement.claim(session, placement.ConsumerRecord(uuid4(), "project", "user"), candidate)
 
@@ -264,15 +270,14 @@ def test_a_host_that_is_down_or_not_ready_is_no_candidate_and_says_so(any_databa
         report(session, HOST, [device(1)])
         placement.set_host_available(session, HOST, False)
         placement.set_host_available(session, HOST, False)
-        result = placement.candidates(session, ONE_GPU, limit=1)
-        assert [refusal.code for refusal in result.refusals] == ["host_down"]
+        assert not placement.candidates(session, ONE_GPU, limit=1)
+        assert reasons(session) == {"host-1": ("host_down", ())}
         report(session, HOST, [device(1)])
-        assert not placement.candidates(session, ONE_GPU, limit=1).candidates
+        assert not placement.candidates(session, ONE_GPU, limit=1)
         placement.set_host_available(session, HOST, False, reason="host_not_ready")
-        result = placement.candidates(session, ONE_GPU, limit=1)
-        assert [refusal.code for refusal in result.refusals] == ["host_not_ready"]
+        assert reasons(session) == {"host-1": ("host_not_ready", ())}
         placement.set_host_available(session, HOST, True)
-        assert placement.candidates(session, ONE_GPU, limit=1).candidates
+        assert placement.candidates(session, ONE_GPU, limit=1)
 
 
 def test_hosts_come_with_the_most_free_of_the_rarest_class_first(any_database: Database) -> None:
@@ -283,8 +288,8 @@ def test_hosts_come_with_the_most_free_of_the_rarest_class_first(any_database: D
         report(session, UUID(int=4), [], vcpus=128)
 
         def order(name: str) -> list[int]:
-            result = placement.candidates(session, ONE_GPU, limit=10, order=name)
-            return [candidate.host_id.int for candidate in result.candidates]
+            found = placement.candidates(session, ONE_GPU, limit=10, order=name)
+            return [candidate.host_id.int for candidate in found]
 
         assert order("spread") == [2, 3, 1]
         assert order("pack") == [1, 3, 2]
@@ -297,11 +302,11 @@ def test_without_a_candidate_every_host_is_explained(any_database: Database) -> 
         report(session, UUID(int=1), [device(1)])
         report(session, UUID(int=2), [])
         assert place(session, server)
-        refusals = placement.candidates(session, ONE_GPU, limit=1).refusals
-    assert {(r.host, r.code, r.free, r.total) for r in refusals} == {
-        ("host-1", "resource_class_short", 0, 1),
-        ("host-2", "resource_class_short", 0, 0),
-    }
+        assert not placement.candidates(session, ONE_GPU, limit=1)
+        assert reasons(session) == {
+            "host-1": ("resource_class_short", ()),
+            "host-2": ("resource_class_absent", ()),
+        }
 
 
 steps = st.lists(

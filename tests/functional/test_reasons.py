@@ -6,7 +6,7 @@ import pytest
 
 from tests.functional.conftest import Cloud
 from tests.functional.scripted_agent import ScriptedAgent, gpu
-from tests.functional.servers import Tenant, make_flavor, make_image
+from tests.functional.servers import Tenant, eventually, make_flavor, make_image
 
 
 @pytest.fixture
@@ -45,3 +45,49 @@ def test_a_disabled_host_is_not_ready_and_a_silent_one_is_down(
     assert "is down" in fault(tenant)["message"]
     agent.open_session()
     assert "is not ready for new servers" in fault(tenant)["message"], "it is back, and still disabled"
+
+
+def test_a_server_without_a_host_is_told_why_and_only_operators_read_names(
+    cloud: Cloud, tenant: Tenant, agent: ScriptedAgent
+) -> None:
+    other = ScriptedAgent.enrol(cloud.client(), "host-2", [])
+    other.report()
+    tenant.flavor = make_flavor(cloud.client(), "two-gpus", resources__PGPU="2")
+    found = fault(tenant)
+    assert found["message"] == (
+        "No valid host was found. 1 host has no PGPU; 1 host is too small for 2 PGPU, even with nothing in "
+        "use. What would help: ask for less PGPU, or have a larger host added."
+    )
+    assert "details" not in found
+    (server,) = tenant.client.get("/compute/v2.1/servers").json()["servers"]
+    shown = cloud.client().get(f"/compute/v2.1/servers/{server['id']}").json()["server"]["fault"]
+    assert shown["details"].splitlines() == [
+        "2 hosts:",
+        "  1 has no PGPU [resource_class_absent], 1 left",
+        "  1 is too small for 2 PGPU, even with nothing in use [resource_class_too_small], 0 left",
+        "Nearest misses:",
+        "  host-1: resource_class_too_small: needs 2 PGPU, has 1 in all",
+        "  host-2: resource_class_absent: has no PGPU",
+    ]
+
+
+def test_a_host_that_becomes_free_meanwhile_gets_the_server(
+    cloud: Cloud, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the search and its explanation a host appears: nobody is told that there is none."""
+    from kcloud_api.placement import explaining
+
+    explain = explaining.ledger
+    arrived: list[ScriptedAgent] = []
+
+    def explained_late(*args: Any, **more: Any) -> Any:  # noqa: ANN401 - whatever the real one takes
+        if not arrived:
+            arrived.append(ScriptedAgent.enrol(cloud.client(), "host-1"))
+            arrived[0].report()
+        return explain(*args, **more)
+
+    monkeypatch.setattr(explaining, "ledger", explained_late)
+    server = tenant.boot()
+    tenant.wait(server, "BUILD")
+    eventually(lambda: arrived and arrived[0].pull().servers, bool)
+    assert "fault" not in tenant.show(server)

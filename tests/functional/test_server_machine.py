@@ -16,13 +16,13 @@ from kcloud_api.accelerator.service import claims_of
 from kcloud_api.caller import Caller
 from kcloud_api.compute import actions, assigning, service
 from kcloud_api.compute.actions import Asker
-from kcloud_api.compute.placing import place_next
 from kcloud_api.compute.states import State
 from kcloud_api.compute.tables import ServerRow
 from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import Database
 from kcloud_api.db.modules import modules_named
 from kcloud_api.hosts import enrolling, reporting
+from kcloud_api.loops.place import place_one
 from kcloud_api.network.service import ports_of
 from kcloud_api.placement.service import allocations
 from kcloud_common.errors import Conflict, NotFound
@@ -97,8 +97,7 @@ class Servers(RuleBasedStateMachine):
 
     @rule()
     def place(self) -> None:
-        with self.database.transaction() as session:
-            place_next(session)
+        place_one(self.database)
 
     @rule(which=st.integers(0, 9), verb=st.sampled_from(["start", "stop", "reboot", "delete", "delete"]))
     def ask(self, which: int, verb: str) -> None:

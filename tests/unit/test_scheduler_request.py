@@ -1,14 +1,10 @@
-"""From a flavor to what placement is asked, and from refusals to words."""
-
-from uuid import UUID
+"""From a flavor to what placement is asked."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcloud_api.placement.candidates import Refusal
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, Group, all_of
-from kcloud_api.scheduler.reasons import HELP, HOSTS_NAMED, NEARNESS, WHAT, explain
 from kcloud_api.scheduler.request import FlavorShape, from_flavor
 from kcloud_common.errors import BadRequest
 
@@ -95,54 +91,3 @@ def test_whatever_the_extra_specs_the_answer_is_a_request_or_a_bad_request(extra
     except BadRequest:
         return
     assert all(amount > 0 for group in request.groups.values() for amount in group.resources.values())
-
-
-def refusal(number: int, code: str, **facts: object) -> Refusal:
-    return Refusal(UUID(int=number), f"host-{number}", code, **facts)  # type: ignore[arg-type]
-
-
-def short(number: int, *, needed: int = 1, free: int = 0, total: int) -> Refusal:
-    return refusal(
-        number, "resource_class_short", resource_class="PGPU", needed=needed, free=free, total=total
-    )
-
-
-def test_the_message_names_the_class_counts_hosts_and_says_what_helps() -> None:
-    told = explain([short(1, total=1), short(2, total=0), short(3, total=0)])
-    assert told.message == (
-        "No valid host was found. 2 hosts have no PGPU; 1 host has too little PGPU free (1 needed). "
-        "What would help: delete a server that holds PGPU, or have a host with PGPU added."
-    )
-
-
-def test_the_details_name_hosts_with_numbers_the_nearest_miss_first() -> None:
-    told = explain([short(1, total=0), short(2, total=4, needed=2, free=1), refusal(3, "host_down")])
-    assert told.details.splitlines() == [
-        "Nearest miss: host-2: resource_class_short PGPU needed=2 free=1 total=4",
-        "host-2: resource_class_short PGPU needed=2 free=1 total=4",
-        "host-3: host_down",
-        "host-1: resource_class_short PGPU needed=1 free=0 total=0",
-    ]
-    assert "ask for fewer" in told.message
-
-
-def test_the_tenants_message_names_no_host() -> None:
-    told = explain([refusal(number, code, trait="CUSTOM_X") for number, code in enumerate(WHAT)])
-    assert "host-" not in told.message
-
-
-def test_a_cloud_without_hosts_says_so() -> None:
-    assert "no host yet" in explain([]).message
-
-
-def test_every_code_has_words_help_and_a_rank() -> None:
-    assert WHAT.keys() == HELP.keys() == set(NEARNESS)
-    for code in WHAT:
-        one = refusal(1, code, resource_class="PGPU", needed=1, free=0, total=1, trait="CUSTOM_X")
-        assert explain([one]).message.startswith("No valid host was found. 1 host ")
-
-
-def test_the_details_of_a_large_cloud_end_somewhere() -> None:
-    told = explain([short(number, total=1) for number in range(1000)])
-    assert len(told.details.splitlines()) == HOSTS_NAMED + 2
-    assert "800 more hosts" in told.details

@@ -1,0 +1,112 @@
+"""The route that says why no host can serve a request, `/kcloud/v1/explain` (docs/explain.md)."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from sqlmodel import Session
+
+from kcloud_api.caller import Caller
+from kcloud_api.compute.flavors import service as flavors
+from kcloud_api.hosts import policies
+from kcloud_api.http.context import CallerDep
+from kcloud_api.http.policy import allow, may
+from kcloud_api.http.transaction import SessionDep
+from kcloud_api.placement import explaining
+from kcloud_api.placement.candidate_routes import check_names
+from kcloud_api.placement.ledger import MISSES, MOST_MISSES
+from kcloud_api.placement.microversion import NEWEST
+from kcloud_api.placement.query import candidate_query
+from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, ResourceRequest
+from kcloud_api.scheduler.ledger_view import view
+from kcloud_api.scheduler.request import FlavorShape, from_flavor
+from kcloud_common.errors import BadRequest, Forbidden, Unavailable
+
+router = APIRouter(prefix="/explain")
+"""hosts/routes.py includes it under /v1."""
+
+OWN = ("limit", "flavor", "all_hosts")
+"""Parameters that are not of GET /allocation_candidates, or mean something else there."""
+MOST_GROUPS = 32
+AT_ONCE = 2
+PATIENCE = 5.0
+"""Every host is looked at: more than so many questions wait, for so many seconds."""
+
+_turns = threading.BoundedSemaphore(AT_ONCE)
+
+Pairs = Sequence[tuple[str, str]]
+
+
+@router.get("")
+def explain(request: Request, session: SessionDep, caller: CallerDep) -> dict[str, Any]:
+    """`flavor`, or a request in the words of GET /allocation_candidates."""
+    allow(request, caller, policies.EXPLAIN)
+    names_hosts = may(request, caller, policies.EXPLAIN_HOSTS)
+    pairs = request.query_params.multi_items()
+    own = {name: value for name, value in pairs if name in OWN}
+    rest = [(name, value) for name, value in pairs if name not in OWN]
+    limit = _limit(own.get("limit"))
+    if "flavor" in own:
+        if rest:
+            raise BadRequest("Ask about a flavor, or about resources, not about both.", field="flavor")
+        asked = _of_flavor(session, caller, own["flavor"])
+    else:
+        allow(request, caller, policies.EXPLAIN_QUERY)
+        asked = candidate_query(rest, NEWEST).request
+        _check(session, asked, names_hosts=names_hosts)
+    if not _flag(own.get("all_hosts")):
+        asked = replace(asked, root_forbidden=asked.root_forbidden | {HOST_DOWN, HOST_NOT_READY})
+    with _turn():
+        ledger = explaining.ledger(session, asked, limit=limit, keeper=request.app.state.keeper)
+    return {"explanation": view(ledger, names_hosts=names_hosts)}
+
+
+def _of_flavor(session: Session, caller: Caller, flavor_id: str) -> ResourceRequest:
+    flavor = flavors.get_flavor(session, caller, flavor_id)
+    shape = FlavorShape(
+        flavor.vcpus, flavor.ram_mib, flavor.disk_gib, flavor.ephemeral_gib, flavor.swap_mib,
+        flavor.extra_specs,
+    )  # fmt: skip
+    return replace(from_flavor(shape), root_forbidden=frozenset())
+
+
+def _check(session: Session, asked: ResourceRequest, *, names_hosts: bool) -> None:
+    if len(asked.groups) > MOST_GROUPS:
+        raise BadRequest(f"More than {MOST_GROUPS} groups cannot be explained at once.")
+    if names_hosts:
+        check_names(session, asked)
+        return
+    # Whoever may not see hosts must not ask about one at a time either.
+    for suffix, group in asked.groups.items():
+        if group.in_tree is not None or group.member_of or group.not_member_of:
+            raise Forbidden(
+                "Policy doesn't allow single hosts or aggregates to be asked about: leave out "
+                f"in_tree{suffix} and member_of{suffix}."
+            )
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return MISSES
+    if not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) <= MOST_MISSES):
+        raise BadRequest(f"limit must be a whole number from 0 to {MOST_MISSES}.", field="limit")
+    return int(text)
+
+
+def _flag(text: str | None) -> bool:
+    if text not in (None, "true", "false"):
+        raise BadRequest("all_hosts must be true or false.", field="all_hosts")
+    return text == "true"
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _turns.acquire(timeout=PATIENCE):
+        raise Unavailable("Others ask for explanations too: try again in a few seconds.")
+    try:
+        yield
+    finally:
+        _turns.release()
