@@ -141,24 +141,18 @@ def test_a_search_looks_no_further_than_it_is_asked(monkeypatch: pytest.MonkeyPa
     assert looked == list(blocks[:2])
 
 
+def test_what_was_found_is_remembered_only_for_the_same_question() -> None:
+    snapshot = snapshot_of([host(1, gpus=1), host(2, gpus=2), host(3, gpus=3)])
+    for wanted in (1, 2, 3, 2, 1):
+        request = ResourceRequest({f"_{n}": DEVICE for n in range(wanted)}, group_policy="isolate")
+        assert len(_names(snapshot, request, "created")) == 4 - wanted
+        assert len(_names(snapshot, request, "random")) == 4 - wanted
+
+
 def test_isolated_groups_want_as_many_providers() -> None:
     snapshot = snapshot_of([host(1, gpus=2), host(2, gpus=3)])
     request = ResourceRequest({f"_{number}": DEVICE for number in range(3)}, group_policy="isolate")
     assert _names(snapshot, request, "created") == ["host-2"]
-
-
-def test_conditions_are_told_one_by_one() -> None:
-    snapshot = snapshot_of([host(1, vcpus=2), host(2, gpus=0), host(3, traits=frozenset({"CUSTOM_A"}))])
-    request = ResourceRequest({"": Group({"VCPU": 4}), "_1": DEVICE}, root_required=frozenset({"CUSTOM_A"}))
-    (block,) = snapshot.blocks
-    told = {(c.kind, c.resource_class): passing.tolist() for c, passing in masks.stages(block, request)}
-    assert told == {
-        ("root_required", ""): [False, False, True],
-        ("resource", "VCPU"): [False, True, True],
-        ("provider", "VCPU"): [False, True, True],
-        ("resource", "PGPU"): [True, False, True],
-        ("provider", "PGPU"): [True, False, True],
-    }
 
 
 def test_a_tree_is_found_by_any_of_its_providers() -> None:

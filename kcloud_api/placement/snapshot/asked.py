@@ -33,7 +33,15 @@ class Asked:
     needs: tuple[Need, ...]
     traits: int
     """How many sets of traits were known."""
-    spread_required: tuple[tuple[frozenset[str], Bools], ...]
+    spread_required: tuple[Bools, ...]
+
+    @cached_property
+    def key(self) -> object:
+        """Equal for requests that the same trees can serve."""
+        request = self.request
+        groups = frozenset((suffix, _kind(group)) for suffix, group in request.groups.items())
+        roots = (request.root_required, request.root_forbidden)
+        return (groups, request.group_policy, frozenset(request.same_subtrees), roots)
 
     @cached_property
     def shared_totals(self) -> dict[str, int]:
@@ -47,16 +55,14 @@ def asked(request: ResourceRequest, words: Words, sizes: tuple[int, int]) -> Ask
     """Once for all blocks; `sizes`: how many sets of traits and of aggregates are known."""
     unsuffixed = request.groups.get(UNSUFFIXED)
     needs = []
-    spread_required: list[tuple[frozenset[str], Bools]] = []
+    spread_required: list[Bools] = []
     if unsuffixed is not None:
         needs += [
             _one_need((UNSUFFIXED,), unsuffixed, (pair,), words, sizes)
             for pair in sorted(unsuffixed.resources.items())
         ]
         if unsuffixed.resources:
-            spread_required += [
-                (any_of, words.traits.having(any_of, sizes[0])) for any_of in unsuffixed.required
-            ]
+            spread_required += [words.traits.having(any_of, sizes[0]) for any_of in unsuffixed.required]
     for suffixes in _equal_groups(request):
         group = request.groups[suffixes[0]]
         needs.append(_one_need(suffixes, group, tuple(sorted(group.resources.items())), words, sizes))
@@ -67,11 +73,15 @@ def _equal_groups(request: ResourceRequest) -> list[tuple[str, ...]]:
     equal: dict[object, list[str]] = {}
     for suffix, group in request.groups.items():
         if suffix != UNSUFFIXED:
-            traits = (frozenset(group.required), group.forbidden)
-            aggregates = (frozenset(group.member_of), group.not_member_of, group.in_tree)
-            kind = (frozenset(group.resources.items()), traits, aggregates)
-            equal.setdefault(kind, []).append(suffix)
+            equal.setdefault(_kind(group), []).append(suffix)
     return [tuple(suffixes) for suffixes in equal.values()]
+
+
+def _kind(group: Group) -> object:
+    """Equal for groups that ask for the same."""
+    traits = (frozenset(group.required), group.forbidden)
+    aggregates = (frozenset(group.member_of), group.not_member_of, group.in_tree)
+    return (frozenset(group.resources.items()), traits, aggregates)
 
 
 def _one_need(

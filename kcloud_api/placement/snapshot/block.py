@@ -15,7 +15,8 @@ from kcloud_api.placement.snapshot.words import Words
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-Indices = NDArray[np.int32]
+Indices = NDArray[np.int64]
+"""Wide, for numpy takes by nothing else: it would widen narrower ones each time."""
 Texts = NDArray[np.bytes_]
 
 TOTAL, RESERVED, MIN_UNIT, MAX_UNIT, STEP_SIZE = range(5)
@@ -40,6 +41,15 @@ class Stocks:
         clipped: Ints = np.clip(capacity, -UNCOUNTABLE, UNCOUNTABLE).astype(np.int64) - self.used
         return clipped
 
+    def rows(self, tree: int) -> tuple[int, int]:
+        """Where a tree's rows begin and end."""
+        starts = self._starts
+        return (int(starts[tree]), int(starts[tree + 1])) if tree + 1 < len(starts) else (0, 0)
+
+    @cached_property
+    def _starts(self) -> Ints:
+        return np.searchsorted(self.tree, np.arange(int(self.tree[-1]) + 2))
+
     @cached_property
     def most_free(self) -> int:
         return int(self.free.max(initial=0))
@@ -62,6 +72,24 @@ class Stocks:
             step = self.limits[STEP_SIZE]
             fits &= (self.limits[MIN_UNIT] <= amount) & (min(amount, UNCOUNTABLE) % np.maximum(step, 1) == 0)
         return fits
+
+
+class Answers:
+    """The trees that were found for the last few requests. Threads may use it together."""
+
+    MOST = 64
+
+    def __init__(self) -> None:
+        self._known: dict[object, NDArray[np.int32]] = {}
+
+    def get(self, key: object) -> NDArray[np.int32] | None:
+        return self._known.get(key)
+
+    def keep(self, key: object, trees: NDArray[np.int32]) -> NDArray[np.int32]:
+        if len(self._known) >= self.MOST:
+            self._known = {}
+        self._known[key] = trees
+        return trees
 
 
 @dataclass(frozen=True)
@@ -113,6 +141,31 @@ class Block:
     def _free(self) -> dict[str, Ints]:
         return {}
 
+    @cached_property
+    def sizes(self) -> Ints:
+        """Of each provider, how many there are at and below it."""
+        return self.end - np.arange(self.providers)
+
+    @cached_property
+    def root_traits(self) -> Indices:
+        """Of each tree, its root's set of traits."""
+        return self.traits.take(self.starts[:-1])
+
+    def traits_of(self, resource_class: str) -> Indices:
+        """Of each row of a class, its provider's set of traits."""
+        known = self._traits.get(resource_class)
+        if known is None:
+            known = self._traits[resource_class] = self.traits.take(self.stocks[resource_class].provider)
+        return known
+
+    @cached_property
+    def _traits(self) -> dict[str, Indices]:
+        return {}
+
+    @cached_property
+    def answers(self) -> "Answers":
+        return Answers()
+
     def find(self, provider_id: bytes) -> int | None:
         """Where a provider is, by its id."""
         found = np.flatnonzero(self.ids == np.bytes_(provider_id))
@@ -126,7 +179,7 @@ def picked(parts: Sequence[Block], wanted: Ints) -> Block:
     """A block of these trees of the parts, in the order given. Trees are counted through all parts."""
     sizes = np.concatenate([np.diff(part.starts) for part in parts])[wanted]
     tree_starts = np.concatenate([part.starts[:-1] + before for part, before in _offsets(parts)])[wanted]
-    starts = np.zeros(len(wanted) + 1, dtype=np.int32)
+    starts = np.zeros(len(wanted) + 1, dtype=np.int64)
     np.cumsum(sizes, out=starts[1:])
     moved = np.repeat(starts[:-1] - tree_starts, sizes)
     """How far each provider moves from its place among all parts."""
@@ -134,17 +187,17 @@ def picked(parts: Sequence[Block], wanted: Ints) -> Block:
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])[take] for name in _PROVIDER_COLUMNS
     }
-    place = np.full(sum(part.providers for part in parts), -1, dtype=np.int32)
-    place[take] = np.arange(len(take), dtype=np.int32)
-    tree = np.repeat(np.arange(len(wanted), dtype=np.int32), sizes)
+    place = np.full(sum(part.providers for part in parts), -1, dtype=np.int64)
+    place[take] = np.arange(len(take), dtype=np.int64)
+    tree = np.repeat(np.arange(len(wanted), dtype=np.int64), sizes)
     return Block(
         words=parts[0].words,
         created=np.concatenate([part.created for part in parts])[wanted],
         version=np.concatenate([part.version for part in parts])[wanted],
         starts=starts,
         tree=tree,
-        parent=_joined(parts, "parent")[take] + moved.astype(np.int32),
-        end=_joined(parts, "end")[take] + moved.astype(np.int32),
+        parent=_joined(parts, "parent")[take] + moved,
+        end=_joined(parts, "end")[take] + moved,
         stocks=_picked_stocks(parts, place, tree),
         **columns,
     )
@@ -158,7 +211,7 @@ def _offsets(parts: Sequence[Block]) -> list[tuple[Block, int]]:
 
 def _joined(parts: Sequence[Block], name: str) -> Indices:
     """A column that points at providers, pointing among those of all parts."""
-    return np.concatenate([getattr(part, name) + np.int32(before) for part, before in _offsets(parts)])
+    return np.concatenate([getattr(part, name) + before for part, before in _offsets(parts)])
 
 
 def _picked_stocks(parts: Sequence[Block], place: Indices, tree: Indices) -> dict[str, Stocks]:
@@ -166,7 +219,7 @@ def _picked_stocks(parts: Sequence[Block], place: Indices, tree: Indices) -> dic
     found = {}
     for name in sorted({name for part in parts for name in part.stocks}):
         pieces = [(part.stocks[name], before) for part, before in _offsets(parts) if name in part.stocks]
-        provider = place[np.concatenate([piece.provider + np.int32(before) for piece, before in pieces])]
+        provider = place[np.concatenate([piece.provider + before for piece, before in pieces])]
         order = np.argsort(provider, kind="stable")
         order = order[np.searchsorted(provider[order], 0) :]
         if len(order):

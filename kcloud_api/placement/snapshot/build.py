@@ -19,8 +19,8 @@ def build(providers: ProviderRows, stocks: StockRows, words: Words) -> Block:
     layout = _Layout(parent)
     rows = by_age[layout.order]
     is_root = layout.depth[layout.order] == 0
-    starts = np.append(np.flatnonzero(is_root), len(ids)).astype(np.int32)
-    tree = np.cumsum(is_root, dtype=np.int32) - np.int32(1)
+    starts = np.append(np.flatnonzero(is_root), len(ids))
+    tree = np.cumsum(is_root, dtype=np.int64) - 1
     traits = [words.traits.number_of_text(text) for text in providers.traits]
     aggregates = [words.aggregates.number_of_text(text) for text in providers.aggregates]
     return Block(
@@ -29,13 +29,13 @@ def build(providers: ProviderRows, stocks: StockRows, words: Words) -> Block:
         version=words.versions(len(starts) - 1),
         starts=starts,
         tree=tree,
-        parent=layout.place[parent[layout.order]].astype(np.int32),
-        end=(np.arange(len(ids)) + layout.size[layout.order]).astype(np.int32),
+        parent=layout.place[parent[layout.order]],
+        end=(np.arange(len(ids)) + layout.size[layout.order]),
         ids=providers.ids[rows],
         names=providers.names[rows],
         generation=providers.generations[rows],
-        traits=np.array(traits, dtype=np.int32)[rows],
-        aggregates=np.array(aggregates, dtype=np.int32)[rows],
+        traits=np.array(traits, dtype=np.int64)[rows],
+        aggregates=np.array(aggregates, dtype=np.int64)[rows],
         stocks=_stocks(stocks, providers.ids[rows], tree),
     )
 
@@ -93,13 +93,13 @@ def _found_in(ids: Texts, wanted: Texts) -> Ints:
 def _stocks(rows: StockRows, ids: Texts, tree: Indices) -> dict[str, Stocks]:
     provider = _found_in(ids, rows.providers)
     numbers = _numbered(rows.classes)
-    of_class = np.array([numbers[name] for name in rows.classes], dtype=np.int32)
+    of_class = np.array([numbers[name] for name in rows.classes], dtype=np.int64)
     found = {}
     for name, number in numbers.items():
         mine = np.flatnonzero((of_class == number) & (provider >= 0))
         mine = mine[np.argsort(provider[mine])]
         if len(mine):
-            at = provider[mine].astype(np.int32)
+            at = provider[mine]
             found[name] = Stocks(at, tree[at], rows.limits[:, mine], rows.ratios[mine], rows.used[mine])
     return found
 

@@ -125,8 +125,7 @@ def _rows(block: Block, tree: int, name: str) -> slice:
     """Which rows of a class are this tree's."""
     if name not in block.stocks:
         return slice(0, 0)
-    first, last = np.searchsorted(block.stocks[name].tree, [tree, tree + 1])
-    return slice(int(first), int(last))
+    return slice(*block.stocks[name].rows(tree))
 
 
 def _same_providers(block: Block, old: int, new: Block, at: int) -> bool:

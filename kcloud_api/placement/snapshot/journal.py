@@ -12,7 +12,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, insert, or_, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+)
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col
 
@@ -21,6 +34,9 @@ from kcloud_api.placement.tables import ChangeRow
 
 SHAPE = "shape"
 USAGE = "usage"
+
+LAST = 2**63 - 1
+"""No transaction ever has this number."""
 
 TOUCHED = "kcloud.placement.touched"
 """Key in `session.info`: roots that this session has touched: until it commits, only it sees what it did."""
@@ -35,6 +51,34 @@ class Position:
     open: frozenset[int] = frozenset()
 
 
+def _as_number(transaction: ColumnElement[object]) -> ColumnElement[int]:
+    # PostgreSQL casts xid8 to nothing but text.
+    return cast(cast(transaction, Text), BigInteger)
+
+
+def _unseen_on_postgresql() -> Select[tuple[str, int | None, UUID | None, str | None]]:
+    """One statement, so that the rows and the snapshot that they are read by belong together. Where there are
+    no rows there is still one, of the snapshot alone."""
+    snapshot = cast(func.pg_current_snapshot(), Text).label("snapshot")
+    now = select(snapshot, _as_number(func.pg_current_xact_id_if_assigned()).label("own")).subquery()
+    transaction = col(ChangeRow.transaction)
+    was_open = transaction == func.any(bindparam("open", type_=ARRAY(BigInteger)))
+    unseen = or_(transaction >= bindparam("past"), was_open)
+    not_mine = transaction.is_distinct_from(now.c.own)
+    return select(
+        now.c.snapshot, now.c.own, col(ChangeRow.root_id), col(ChangeRow.kind)
+    ).select_from(now.outerjoin(ChangeRow, unseen & not_mine))  # fmt: skip
+
+
+# Made once: this is asked before every read, and making it takes longer than asking.
+_TOUCH = insert(ChangeRow)
+_TOUCH_ON_POSTGRESQL = _TOUCH.values(transaction=_as_number(func.pg_current_xact_id()))
+_UNSEEN = select(col(ChangeRow.seq), col(ChangeRow.root_id), col(ChangeRow.kind)).where(
+    col(ChangeRow.seq) > bindparam("past")
+)
+_UNSEEN_ON_POSTGRESQL = _unseen_on_postgresql()
+
+
 def touch(session: Session, root_ids: Iterable[UUID], kind: str = SHAPE) -> None:
     """Write down that this transaction changes the trees of these roots; call it in every transaction that
     writes placement's rows, before or after them.
@@ -45,9 +89,8 @@ def touch(session: Session, root_ids: Iterable[UUID], kind: str = SHAPE) -> None
     ids = sorted(set(root_ids))
     if not ids:
         return
-    statement = insert(ChangeRow)
-    if session.get_bind().dialect.name == "postgresql":
-        statement = statement.values(transaction=_as_number(func.pg_current_xact_id()))
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    statement = _TOUCH_ON_POSTGRESQL if is_postgresql else _TOUCH
     session.connection().execute(statement, [{"root_id": root_id, "kind": kind} for root_id in ids])
     session.info.setdefault(TOUCHED, set()).update(ids)
 
@@ -65,8 +108,7 @@ def only_reads(session: Session) -> bool:
 def position(connection: Connection) -> Position:
     """Where the journal stands for this connection."""
     if connection.dialect.name == "postgresql":
-        snapshot, own = connection.execute(select(_snapshot(), _own_transaction())).one()
-        return _parsed(snapshot, own)
+        return _since_on_postgresql(connection, Position(LAST))[1]
     last = connection.execute(select(func.max(col(ChangeRow.seq)))).scalar()
     return Position(last or 0)
 
@@ -75,13 +117,10 @@ def since(connection: Connection, last: Position) -> tuple[Mapping[UUID, str], P
     """Trees touched by what was committed since, with the stronger kind of what was done to each; and how far
     that reads. On SQLite the connection must not have written."""
     if connection.dialect.name == "postgresql":
-        return _since_postgresql(connection, last)
-    statement = select(col(ChangeRow.seq), col(ChangeRow.root_id), col(ChangeRow.kind)).where(
-        col(ChangeRow.seq) > last.past
-    )
+        return _since_on_postgresql(connection, last)
     kinds: dict[UUID, str] = {}
     past = last.past
-    for seq, root_id, kind in connection.execute(statement):
+    for seq, root_id, kind in connection.execute(_UNSEEN, {"past": last.past}):
         past = max(past, seq or 0)
         _note(kinds, root_id, kind)
     return kinds, Position(past)
@@ -107,43 +146,20 @@ def _outdated(seconds: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]
     return col(ChangeRow.created_at) < limit, col(ChangeRow.seq) < highest
 
 
-def _since_postgresql(connection: Connection, last: Position) -> tuple[Mapping[UUID, str], Position]:
-    # One statement, so that the rows and the snapshot that they are read by belong together. Without rows
-    # there is still one, of the snapshot alone.
-    now = select(_snapshot().label("snapshot"), _own_transaction().label("own")).subquery()
-    transaction = col(ChangeRow.transaction)
-    unseen: ColumnElement[bool] = transaction >= last.past
-    if last.open:
-        unseen = or_(unseen, transaction.in_(sorted(last.open)))
-    not_mine = transaction.is_distinct_from(now.c.own)
-    statement = select(
-        now.c.snapshot, now.c.own, col(ChangeRow.root_id), col(ChangeRow.kind)
-    ).select_from(now.outerjoin(ChangeRow, unseen & not_mine))  # fmt: skip
+def _since_on_postgresql(connection: Connection, last: Position) -> tuple[Mapping[UUID, str], Position]:
     kinds: dict[UUID, str] = {}
     position = last
-    for snapshot, own, root_id, kind in connection.execute(statement):
-        position = _parsed(snapshot, own)
-        if root_id is not None:
-            _note(kinds, root_id, kind)
+    asked = {"past": last.past, "open": sorted(last.open)}
+    for row in connection.execute(_UNSEEN_ON_POSTGRESQL, asked):
+        position = _parsed(row.snapshot, row.own)
+        if row.root_id is not None:
+            _note(kinds, row.root_id, row.kind)
     return kinds, position
 
 
 def _note(kinds: dict[UUID, str], root_id: UUID, kind: str) -> None:
     if kinds.get(root_id) != SHAPE:
         kinds[root_id] = kind
-
-
-def _snapshot() -> ColumnElement[str]:
-    return cast(func.pg_current_snapshot(), Text)
-
-
-def _own_transaction() -> ColumnElement[int]:
-    return _as_number(func.pg_current_xact_id_if_assigned())
-
-
-def _as_number(transaction: ColumnElement[object]) -> ColumnElement[int]:
-    # PostgreSQL casts xid8 to nothing but text.
-    return cast(cast(transaction, Text), BigInteger)
 
 
 def _parsed(snapshot: str, own: int | None) -> Position:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlmodel import Session
 
 from kcloud_api.conf.placement import PlacementConf
@@ -79,11 +79,12 @@ class Keeper:
     @contextmanager
     def _looking(self, session: Session) -> Iterator[Connection]:
         """A connection that sees what is committed now, and nothing else."""
-        if not self._database.is_sqlite and journal.only_reads(session):
-            # Each statement sees what is committed when it begins.
+        # On PostgreSQL each statement sees what is committed when it begins. On SQLite only the first of a
+        # transaction does: others who wait for this answer may have begun after it.
+        sees_all = not self._database.is_sqlite or not session.in_transaction()
+        if sees_all and journal.only_reads(session):
             yield session.connection()
             return
-        # On SQLite the session's transaction may have begun before others that wait for this answer.
         with self._database.reading() as fresh:
             yield fresh.connection()
 
@@ -95,7 +96,10 @@ class Keeper:
                 yield session.connection()
             return
         with self._database.engine.connect() as connection:
-            yield connection.execution_options(isolation_level="REPEATABLE READ")
+            still = connection.execution_options(isolation_level="REPEATABLE READ")
+            # Compiling each of the long statements takes longer than running it.
+            still.execute(text("SET LOCAL jit = off"))
+            yield still
 
 
 def _extent(snapshot: "Snapshot", seconds: float) -> dict[str, float]:

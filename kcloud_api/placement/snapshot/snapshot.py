@@ -97,11 +97,12 @@ class Snapshot:
             yield from by_free(found, request, SIGNS[order])
             return
         # Not for secrecy: so that clients who ask at the same time do not all want the same hosts.
-        blocks = self.blocks if order == "created" else random.sample(self.blocks, len(self.blocks))
-        for block in blocks:
+        is_random = order == "random"
+        shuffle = np.random.default_rng(random.getrandbits(64)).shuffle if is_random else None
+        for block in random.sample(self.blocks, len(self.blocks)) if is_random else self.blocks:
             indices = fitting(block, request, self.lending)
-            if order == "random":
-                np.random.default_rng().shuffle(indices)
+            if shuffle is not None:
+                shuffle(indices)
             yield block, indices
 
     def tree_at(self, block: Block, index: int) -> Tree:

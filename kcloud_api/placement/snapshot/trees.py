@@ -1,9 +1,8 @@
 """Makes trees of columns, and remembers those made lately: the same hosts are looked at again and again."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from uuid import UUID
-
-import numpy as np
 
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.snapshot.block import Block
@@ -11,6 +10,10 @@ from kcloud_api.placement.tree import Provider, Tree
 
 REMEMBERED = 40_000
 """Providers in remembered trees, at most twice: about a kilobyte each."""
+
+
+_stock = lru_cache(maxsize=20_000)(Stock)
+"""Devices of one model have equal stocks, and finding one is quicker than making another."""
 
 
 class Memory:
@@ -77,7 +80,7 @@ def _ids(block: Block, start: int, end: int) -> Iterator[UUID]:
 def _stocks(block: Block, index: int) -> dict[int, dict[str, Stock]]:
     found: dict[int, dict[str, Stock]] = {}
     for name, stocks in block.stocks.items():
-        first, last = np.searchsorted(stocks.tree, (index, index + 1)).tolist()
+        first, last = stocks.rows(index)
         if first == last:
             continue
         rows = zip(
@@ -89,5 +92,5 @@ def _stocks(block: Block, index: int) -> dict[int, dict[str, Stock]]:
         )
         for provider, *amounts in rows:
             # In the order of Stock's fields.
-            found.setdefault(provider, {})[name] = Stock(*amounts)
+            found.setdefault(provider, {})[name] = _stock(*amounts)
     return found
