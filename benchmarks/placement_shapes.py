@@ -38,7 +38,7 @@ _BATCH = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class Rows:
     """One host's, in the order of its columns below."""
 
     providers: list[tuple[Any, ...]]
@@ -56,7 +56,7 @@ TRAIT = ("provider_id", "trait", "origin")
 
 def load(database: Database, shape: str = "nested", hosts: int = 1000) -> None:
     """Put that many hosts into a database that has its tables and none of these rows."""
-    made = (_SHAPES[shape](number, hosts) for number in range(hosts))
+    made = rows(shape, hosts)
     per_host = 12 if shape == "nested" else 3
     while batch := list(islice(made, max(1, _BATCH // per_host))):
         _insert(database, ProviderRow, PROVIDER, (row for host in batch for row in host.providers))
@@ -68,14 +68,19 @@ def load(database: Database, shape: str = "nested", hosts: int = 1000) -> None:
         connection.exec_driver_sql("ANALYZE")
 
 
+def rows(shape: str, hosts: int) -> Iterator[Rows]:
+    """The same hosts as values, one after the other."""
+    return (_SHAPES[shape](number, hosts) for number in range(hosts))
+
+
 def root_id(number: int) -> UUID:
     """Of the host of this number, counted from 0."""
     return next(_ids(number))
 
 
-def _flat(number: int, hosts: int) -> _Rows:
+def _flat(number: int, hosts: int) -> Rows:
     root, at = root_id(number), _created(number)
-    rows = _Rows([(root, f"host-{number}", 0, None, root, Origin.API, at, at)], [], [])
+    rows = Rows([(root, f"host-{number}", 0, None, root, Origin.API, at, at)], [], [])
     rows.inventories.extend(
         (
             _stock(root, root, "DISK_GB", 2000),
@@ -87,10 +92,10 @@ def _flat(number: int, hosts: int) -> _Rows:
     return rows
 
 
-def _nested(number: int, hosts: int) -> _Rows:
+def _nested(number: int, hosts: int) -> Rows:
     ids = _ids(number)
     root, at = next(ids), _created(number)
-    rows = _Rows([(root, f"host-{number}", 0, None, root, Origin.API, at, at)], [], [])
+    rows = Rows([(root, f"host-{number}", 0, None, root, Origin.API, at, at)], [], [])
     rows.traits.extend((root, trait, Origin.API) for trait in _root_traits(number, hosts))
     for node in range(2):
         numa, name = next(ids), f"host-{number}-numa-{node}"
