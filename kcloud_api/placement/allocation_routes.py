@@ -1,78 +1,94 @@
-"""Placement's routes about consumers and candidates: who holds what, and where more would fit."""
+"""Placement's routes about consumers: what each holds, and shall hold."""
 
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 
-from kcloud_api.http.context import CallerDep
-from kcloud_api.http.policy import allow
 from kcloud_api.http.transaction import SessionDep
-from kcloud_api.placement import editing, policies, providers, views
-from kcloud_api.placement.bodies import AllocationsPut
-from kcloud_api.placement.editing import AllocationWant
+from kcloud_api.placement import (
+    allocation_bodies,
+    allocation_views,
+    claiming,
+    policies,
+    races,
+    usages,
+)
+from kcloud_api.placement.conflicts import UnknownClass
+from kcloud_api.placement.exchange import RawBody, answer
 from kcloud_api.placement.microversion import minor_of
-from kcloud_api.placement.routing import NO_CONTENT, Json, requires
-from kcloud_api.placement.service import ConsumerRecord
-from kcloud_common.errors import BadRequest, NotFound
+from kcloud_api.placement.routing import NO_CONTENT, requires
+from kcloud_common.errors import NotFound, OutOfCapacity
 
 router = APIRouter()
 
-UNKNOWN_TYPE = "unknown"
-"""Consumer type of a client that does not say (upstream's word)."""
+NOTHING = usages.ConsumerShares(None, (), {})
 
 
 def _consumer_id(consumer_id: str) -> UUID:
-    try:
-        return UUID(consumer_id)
-    except ValueError:
-        raise NotFound(f"Consumer id {consumer_id} is not a UUID.") from None
+    return allocation_bodies.consumer_id(consumer_id)
 
 
 ConsumerId = Annotated[UUID, Depends(_consumer_id)]
 
 
 @router.get("/allocations/{consumer_id}", dependencies=[requires(policies.ALLOCATIONS_LIST)])
-def show_allocations(request: Request, session: SessionDep, consumer_id: ConsumerId) -> Json:
-    held = providers.consumer(session, consumer_id)
-    generations = providers.generations_of(session, list(held.held)) if held else {}
-    return views.consumer(held, generations, minor_of(request))
+def show_allocations(request: Request, session: SessionDep, consumer_id: str) -> Response:
+    """What is no UUID holds nothing."""
+    found = NOTHING
+    with suppress(ValueError):
+        found = usages.of_consumer(session, UUID(consumer_id))
+    shown = allocation_views.of_consumer(found.owner, found.shares, found.generations, minor_of(request))
+    return answer(request, shown, max((share.updated_at for share in found.shares), default=None))
 
 
 @router.put(
-    "/allocations/{consumer_id}", status_code=NO_CONTENT, dependencies=[requires(policies.ALLOCATIONS_UPDATE)]
+    "/allocations/{consumer_id}",
+    status_code=NO_CONTENT,
+    dependencies=[requires(policies.ALLOCATIONS_UPDATE)],
 )
-def put_allocations(
-    request: Request, session: SessionDep, consumer_id: ConsumerId, body: AllocationsPut
-) -> None:
+def put_allocations(request: Request, session: SessionDep, consumer_id: ConsumerId, raw: RawBody) -> None:
     minor = minor_of(request)
-    checked = minor >= views.CONSUMER_GENERATIONS
-    if checked and "consumer_generation" not in body.model_fields_set:
-        raise BadRequest("'consumer_generation' is a required property", field="consumer_generation")
-    if not checked and not body.allocations:
-        raise BadRequest("allocations must not be empty", field="allocations")
-    kind = body.consumer_type or UNKNOWN_TYPE
-    editing.set_allocations(
-        session,
-        AllocationWant(
-            consumer=ConsumerRecord(consumer_id, body.project_id, body.user_id, kind),
-            amounts={provider_id: dict(one.resources) for provider_id, one in body.allocations.items()},
-            generation=body.consumer_generation,
-            check_generation=checked,
-        ),
-    )
+    said = allocation_bodies.consumer_form(minor).body(raw)
+    want = allocation_bodies.want(consumer_id, said, minor)
+    try:
+        races.until_won(session, lambda: claiming.replace(session, [want]))
+    except UnknownClass as error:
+        message = f"Unable to allocate inventory for consumer {consumer_id}: {error.message}"
+        raise UnknownClass(message) from error
+    except OutOfCapacity as error:
+        raise _unfit(error) from error
+
+
+@router.post(
+    "/allocations",
+    status_code=NO_CONTENT,
+    dependencies=[requires(policies.ALLOCATIONS_MANAGE)],
+)
+def post_allocations(request: Request, session: SessionDep, raw: RawBody) -> None:
+    minor = minor_of(request)
+    said = allocation_bodies.consumers_form(minor).body(raw)
+    wants = allocation_bodies.wants(said, minor)
+    try:
+        races.until_won(session, lambda: claiming.replace(session, wants))
+    except UnknownClass as error:
+        raise UnknownClass(f"Unable to allocate inventory {error.message}") from error
+    except OutOfCapacity as error:
+        raise _unfit(error) from error
 
 
 @router.delete(
     "/allocations/{consumer_id}", status_code=NO_CONTENT, dependencies=[requires(policies.ALLOCATIONS_DELETE)]
 )
-def delete_allocations(session: SessionDep, consumer_id: ConsumerId) -> None:
-    editing.delete_allocations(session, consumer_id)
+def delete_allocations(session: SessionDep, consumer_id: str) -> None:
+    released = False
+    with suppress(ValueError):
+        found = UUID(consumer_id)
+        released = races.until_won(session, lambda: claiming.release(session, [found]))
+    if not released:
+        raise NotFound(f"No allocations for consumer '{consumer_id}'")
 
 
-@router.get("/usages")
-def show_usages(
-    request: Request, session: SessionDep, caller: CallerDep, project_id: str, user_id: str | None = None
-) -> Json:
-    allow(request, caller, policies.USAGES, {"project_id": project_id})
-    return views.project_usages(providers.project_usages(session, project_id, user_id), minor_of(request))
+def _unfit(error: OutOfCapacity) -> OutOfCapacity:
+    return OutOfCapacity(f"Unable to allocate inventory: {error.message}", **error.details)

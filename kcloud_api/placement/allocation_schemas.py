@@ -15,12 +15,9 @@ SUFFIX = "[a-zA-Z0-9_-]{1,64}"
 
 OWNERS = 8
 BY_PROVIDER = 12
-SEVERAL_CONSUMERS = 13
 GENERATIONS = 28
-RESHAPER = 30
 MAPPINGS = 34
 CONSUMER_TYPES = 38
-USAGES = 9
 
 
 def closed(properties: Schema, *required: str) -> dict[str, Any]:

@@ -35,21 +35,42 @@ class Grounds:
     stocks: Mapping[Key, Stock]
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The consumers of a write, locked, with what they hold before it."""
+
+    wants: Sequence[AllocationWant]
+    known: Mapping[UUID, int]
+    """Generations of those that there were."""
+    held: Mapping[UUID, Amounts]
+
+
 def replace(session: Session, wants: Sequence[AllocationWant]) -> None:
     """Let each consumer hold what it wants and nothing else; one that wants nothing ends.
 
     StaleGeneration: a client did not know a consumer's generation. UnknownProvider, UnknownClass,
     OutOfCapacity. Raced: begin the transaction again. After any of them the transaction must be rolled back.
     """
+    carry_out(session, take_hold(session, wants))
+
+
+def take_hold(session: Session, wants: Sequence[AllocationWant]) -> Hold:
+    """The first half of replace: StaleGeneration, Raced."""
     session.flush()
     connection = session.connection()
     taken = consumers.take(connection, wants)
-    held = consumers.held(connection, taken.known)
-    settle(session, wants, held)
-    consumers.forget(connection, held)
-    consumers.write(connection, wants)
-    consumers.advance(connection, [w.consumer for w in wants if w.amounts and w.consumer.id in taken.known])
-    consumers.remove(connection, [w.consumer.id for w in wants if not w.amounts and w.consumer.id in held])
+    return Hold(wants, taken, consumers.held(connection, taken))
+
+
+def carry_out(session: Session, hold: Hold) -> None:
+    """The second half of replace; between them a caller may change inventories."""
+    connection = session.connection()
+    _settle(session, hold.wants, hold.held)
+    consumers.forget(connection, hold.held)
+    consumers.write(connection, hold.wants)
+    stay = [want.consumer for want in hold.wants if want.amounts and want.consumer.id in hold.known]
+    consumers.advance(connection, stay)
+    consumers.remove(connection, hold.known.keys() - {each.id for each in stay})
 
 
 def claim(session: Session, want: AllocationWant, read: Mapping[UUID, int]) -> None:
@@ -59,11 +80,11 @@ def claim(session: Session, want: AllocationWant, read: Mapping[UUID, int]) -> N
     connection = session.connection()
     if not consumers.make(connection, [want.consumer]):
         raise AlreadyExists(f"consumer {want.consumer.id} has allocations", consumer=str(want.consumer.id))
-    settle(session, [want], {}, read=read)
+    _settle(session, [want], {}, read=read)
     consumers.write(connection, [want])
 
 
-def settle(
+def _settle(
     session: Session,
     wants: Sequence[AllocationWant],
     held: Mapping[UUID, Amounts],
@@ -160,16 +181,18 @@ def _refuse_unfit(connection: Connection, found: Misfit | None) -> None:
     if found is None:
         return
     if found.reason == "no_inventory":
-        _refuse_unknown(connection, found.resource_class.split(", "))
+        refuse_unknown(connection, found.resource_class.split(", "))
     raise OutOfCapacity(
         found.sentence, provider=str(found.provider_id), resource_class=found.resource_class,
         needed=found.amount, reason=found.reason,
     )  # fmt: skip
 
 
-def _refuse_unknown(connection: Connection, classes: Collection[str]) -> None:
-    """A class that does not exist is another mistake than one that a provider lacks."""
+def refuse_unknown(connection: Connection, classes: Collection[str]) -> None:
+    """UnknownClass: a class that does not exist is another mistake than one that a provider lacks."""
     asked = sorted(set(classes).difference(STANDARD_CLASSES))
+    if not asked:
+        return
     named = select(col(ResourceClassRow.name)).where(col(ResourceClassRow.name).in_(asked))
     unknown = set(asked).difference(connection.execute(named).scalars())
     if unknown:

@@ -1,7 +1,6 @@
 """Keeps the rows of consumers: locks them, finds what they hold, raises their generations."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection, Insert, bindparam, delete, func, insert, select, update
@@ -14,16 +13,9 @@ from kcloud_api.placement.tables import AllocationRow, ConsumerRow
 from kcloud_common.errors import StaleGeneration
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The consumers of one write, locked: which were made for it, and the generations of the others."""
-
-    made: frozenset[UUID]
-    known: Mapping[UUID, int]
-
-
-def take(connection: Connection, wants: Sequence[AllocationWant]) -> Taken:
-    """Lock the consumers of these wants until the transaction ends, making those that are new.
+def take(connection: Connection, wants: Sequence[AllocationWant]) -> Mapping[UUID, int]:
+    """Lock the consumers of these wants until the transaction ends, making those that are new; the
+    generations of the others.
 
     StaleGeneration where a client did not know a consumer's generation.
     """
@@ -33,7 +25,7 @@ def take(connection: Connection, wants: Sequence[AllocationWant]) -> Taken:
     known = lock(connection, [want.consumer.id for want in others])
     for want in others:
         _check(want, known.get(want.consumer.id))
-    return Taken(made, known)
+    return known
 
 
 def make(connection: Connection, consumers: Iterable[ConsumerRecord]) -> frozenset[UUID]:

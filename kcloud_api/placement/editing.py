@@ -1,201 +1,151 @@
-"""Changes providers, inventories, traits and allocations as clients of the Placement API ask.
+"""Makes, changes and removes providers, as clients of the Placement API ask."""
 
-Every change rests on the generation that the client read: StaleGeneration when somebody wrote since.
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import delete, update
-from sqlmodel import Session, col, select
+from sqlalchemy import select, update
+from sqlmodel import Session, col
 
-from kcloud_api.placement import generations, providers, service, syncing, vocabulary
-from kcloud_api.placement.candidates import Candidate
-from kcloud_api.placement.capacity import Stock
-from kcloud_api.placement.conflicts import InventoryInUse, ProviderHasChildren, ProviderInUse
+from kcloud_api.db.columns import utcnow
+from kcloud_api.db.unique import add_unique
+from kcloud_api.placement import providers, syncing
+from kcloud_api.placement.conflicts import ProviderHasChildren, ProviderInUse
+from kcloud_api.placement.locking import locked, retried
 from kcloud_api.placement.providers import ProviderRecord
-from kcloud_api.placement.tables import (
-    AllocationRow,
-    ConsumerRow,
-    InventoryRow,
-    Origin,
-    ProviderRow,
-    ProviderTraitRow,
-)
-from kcloud_common.errors import AlreadyExists, BadRequest, NotFound, StaleGeneration
+from kcloud_api.placement.snapshot import journal
+from kcloud_api.placement.tables import AllocationRow, InventoryRow, Origin, ProviderRow
+from kcloud_common.errors import AlreadyExists, BadRequest, NotFound
 
 
 @dataclass(frozen=True, slots=True)
-class AllocationWant:
-    """All that a consumer shall hold from now on. `generation` None: the consumer is new."""
+class ProviderWant:
+    """What a provider shall be. `may_move`: the client's version knows that a parent can change."""
 
-    consumer: service.ConsumerRecord
-    amounts: Mapping[UUID, Mapping[str, int]]
-    generation: int | None
-    check_generation: bool = True
-    """False for clients of a time when consumers had none."""
+    name: str
+    parent_id: UUID | None
+    may_move: bool = True
 
 
+@retried
 def create_provider(session: Session, provider_id: UUID, name: str, parent_id: UUID | None) -> ProviderRecord:
     """AlreadyExists for a name or id in use, BadRequest for an unknown parent."""
-    _refuse_taken(session, provider_id, name)
-    if session.exec(select(ProviderRow.id).where(ProviderRow.id == provider_id)).first() is not None:
-        raise AlreadyExists(f"Conflicting resource provider uuid: {provider_id} already exists.")
-    root_id = provider_id if parent_id is None else _parent(session, parent_id).root_id
-    generations.lock(session, [root_id])
-    session.add(
-        ProviderRow(id=provider_id, name=name, parent_id=parent_id, root_id=root_id, origin=Origin.API)
+    doing = (
+        f'Unable to create resource provider "{name}", {provider_id}: Object action create failed because:'
     )
-    session.flush()
+    if not name:
+        raise BadRequest(f"{doing} name is required", field="name")
+    if parent_id == provider_id:
+        raise BadRequest(
+            f"{doing} parent provider UUID cannot be same as UUID. Please set parent provider UUID to None "
+            "if there is no parent."
+        )
+    parent = _parent(session, parent_id, doing) if parent_id is not None else None
+    taken = _taken(session, provider_id, name)
+    if taken:
+        raise AlreadyExists(f"Conflicting resource provider {', '.join(taken)} already exists.")
+    root_id = parent.root_id if parent is not None else provider_id
+    row = ProviderRow(id=provider_id, name=name, parent_id=parent_id, root_id=root_id, origin=Origin.API)
+    # Unless somebody took them since: then it is not known which.
+    add_unique(session, row, f"Conflicting resource provider name: {name} already exists.")
+    journal.touch(session, [root_id])
     return providers.get_provider(session, provider_id)
 
 
-def update_provider(session: Session, provider_id: UUID, name: str, parent_id: UUID | None) -> ProviderRecord:
-    """Rename, or put a root below another provider with all that it has below itself."""
-    now = providers.get_provider(session, provider_id)
-    _refuse_taken(session, provider_id, name)
-    if parent_id != now.parent_id:
-        _move(session, now, parent_id)
-    _set(session, provider_id, name=name)
+@retried
+def update_provider(session: Session, provider_id: UUID, want: ProviderWant) -> ProviderRecord:
+    """Rename, or put below another provider, or none, with all that it has below itself."""
+    others = [want.parent_id] if want.parent_id is not None else []
+    now = locked(session, provider_id, *others)
+    doing = f"Unable to save resource provider {provider_id}: Object action"
+    if want.parent_id != now.parent_id:
+        _move(session, now, want, doing)
+    if any(taken.startswith("name:") for taken in _taken(session, provider_id, want.name)):
+        raise AlreadyExists(f"Conflicting resource provider {want.name} already exists.")
+    _set(session, provider_id, name=want.name)
+    journal.touch(session, [now.root_id])
     return providers.get_provider(session, provider_id)
 
 
+@retried
 def delete_provider(session: Session, provider_id: UUID) -> None:
     """ProviderInUse while something is allocated from it, ProviderHasChildren while it has any."""
-    providers.get_provider(session, provider_id)
-    generations.lock(session, [provider_id])
-    if session.exec(select(ProviderRow.id).where(ProviderRow.parent_id == provider_id)).first():
+    try:
+        now = locked(session, provider_id)
+    except NotFound as error:
+        raise NotFound(f"No resource provider with uuid {provider_id} found for delete") from error
+    connection = session.connection()
+    children = select(col(ProviderRow.id)).where(col(ProviderRow.parent_id) == provider_id).limit(1)
+    if connection.execute(children).first() is not None:
         raise ProviderHasChildren(
             f"Unable to delete parent resource provider {provider_id}: It has child resource providers."
         )
-    if providers.allocations_on(session, provider_id):
+    held = (
+        select(col(AllocationRow.consumer_id)).where(col(AllocationRow.provider_id) == provider_id).limit(1)
+    )
+    if connection.execute(held).first() is not None:
         raise ProviderInUse(
             f"Unable to delete resource provider {provider_id}: Resource provider has allocations."
         )
     syncing.forget_provider(session, provider_id)
+    journal.touch(session, [now.root_id])
 
 
-def put_inventories(
-    session: Session, provider_id: UUID, generation: int, stocks: Mapping[str, Stock]
-) -> ProviderRecord:
-    """Replace all. InventoryInUse when a class that is used would go."""
-    now = providers.get_provider(session, provider_id)
-    generations.lock(session, [provider_id])
-    generations.advance(session, provider_id, generation)
-    for name in stocks:
-        if not vocabulary.class_exists(session, name):
-            raise BadRequest(
-                f"Unknown resource class in inventory for resource provider {provider_id}: {name}"
-            )
-    stored = providers.inventories(session, provider_id)
-    gone = sorted(stored.keys() - stocks.keys())
-    for name in gone:
-        if stored[name].used:
-            raise InventoryInUse(f"Inventory for '{name}' on resource provider '{provider_id}' in use.")
-    if gone:
-        mine = col(InventoryRow.provider_id) == provider_id
-        session.exec(delete(InventoryRow).where(mine, col(InventoryRow.resource_class).in_(gone)))
-    for name, stock in stocks.items():
-        syncing.put_stock(session, provider_id, now.root_id, name, stock)
-    session.flush()
-    return providers.get_provider(session, provider_id)
-
-
-def put_traits(
-    session: Session, provider_id: UUID, generation: int | None, traits: frozenset[str]
-) -> ProviderRecord:
-    """Replace all, whoever set them; a host's next report brings its own back. None: whatever generation."""
-    now = providers.get_provider(session, provider_id)
-    generations.lock(session, [provider_id])
-    generations.advance(session, provider_id, now.generation if generation is None else generation)
-    for trait in sorted(traits):
-        if not vocabulary.trait_exists(session, trait):
-            raise BadRequest(f"No such trait {trait}")
-    session.exec(delete(ProviderTraitRow).where(col(ProviderTraitRow.provider_id) == provider_id))
-    session.add_all(
-        ProviderTraitRow(provider_id=provider_id, trait=trait, origin=Origin.API) for trait in sorted(traits)
-    )
-    session.flush()
-    return providers.get_provider(session, provider_id)
-
-
-def set_allocations(session: Session, want: AllocationWant) -> None:
-    """Replace what the consumer holds; with no amounts it ends. BadRequest for an unknown provider,
-    OutOfCapacity when it does not fit."""
-    consumer_id = want.consumer.id
-    held = providers.consumer(session, consumer_id)
-    generations.lock(session, [*want.amounts, *(held.held if held else ())])
-    known = held.generation if held else None
-    if want.check_generation and want.generation != known:
-        raise StaleGeneration(
-            f"consumer generation conflict - expected {_shown(known)} but got {_shown(want.generation)}"
-        )
-    service.release(session, consumer_id)
-    if not want.amounts:
-        return
-    read = providers.generations_of(session, list(want.amounts))
-    for provider_id in want.amounts:
-        if provider_id not in read:
-            raise BadRequest(
-                f"Allocation for resource provider '{provider_id}' that does not exist.", field="allocations"
-            )
-    root = providers.get_provider(session, next(iter(want.amounts))).root_id
-    service.claim(session, want.consumer, Candidate(root, want.amounts, read))
-    session.exec(
-        update(ConsumerRow)
-        .where(col(ConsumerRow.id) == consumer_id)
-        .values(generation=(known or 0) + 1)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def delete_allocations(session: Session, consumer_id: UUID) -> None:
-    """NotFound when the consumer holds nothing."""
-    held = select(AllocationRow.consumer_id).where(AllocationRow.consumer_id == consumer_id)
-    if session.exec(held).first() is None:
-        raise NotFound(f"No allocations for consumer '{consumer_id}'")
-    service.release(session, consumer_id)
-
-
-def _shown(generation: int | None) -> str:
-    return "null" if generation is None else str(generation)
-
-
-def _parent(session: Session, parent_id: UUID) -> ProviderRecord:
+def _parent(session: Session, parent_id: UUID, doing: str) -> ProviderRecord:
+    """Locked."""
     try:
-        return providers.get_provider(session, parent_id)
+        return locked(session, parent_id)
     except NotFound as error:
-        raise BadRequest(f"parent provider UUID does not exist: {parent_id}") from error
+        raise BadRequest(f"{doing} parent provider UUID does not exist.") from error
 
 
-def _move(session: Session, now: ProviderRecord, parent_id: UUID | None) -> None:
-    if parent_id is None or now.parent_id is not None:
-        raise BadRequest("un-parenting or re-parenting a provider is not currently allowed.")
-    parent = _parent(session, parent_id)
-    if parent.root_id == now.id:
-        raise BadRequest("creating loop in the provider tree is not allowed.")
-    generations.lock(session, [now.id, parent.id])
-    for table in (ProviderRow, InventoryRow):
-        session.exec(
-            update(table)
-            .where(col(table.root_id) == now.id)
-            .values(root_id=parent.root_id)
-            .execution_options(synchronize_session=False)
-        )
-    _set(session, now.id, parent_id=parent_id)
+def _move(session: Session, now: ProviderRecord, want: ProviderWant, doing: str) -> None:
+    """Everything below comes along; each tree is known by its root in every row."""
+    root_id = now.id
+    if want.parent_id is not None:
+        parent = _parent(session, want.parent_id, f"{doing} create failed because:")
+        root_id = parent.root_id
+    if now.parent_id is not None and not want.may_move:
+        what = "un-parenting" if want.parent_id is None else "re-parenting"
+        raise BadRequest(f"{doing} update failed because: {what} a provider is not currently allowed.")
+    below = _subtree(session, now)
+    if want.parent_id in below:
+        raise BadRequest(f"{doing} update failed because: creating loop in the provider tree is not allowed.")
+    for moved, identity in (
+        (ProviderRow, col(ProviderRow.id)),
+        (InventoryRow, col(InventoryRow.provider_id)),
+    ):
+        session.connection().execute(update(moved).where(identity.in_(sorted(below))).values(root_id=root_id))
+    _set(session, now.id, parent_id=want.parent_id)
+    journal.touch(session, [now.root_id, root_id])
+
+
+def _subtree(session: Session, top: ProviderRecord) -> frozenset[UUID]:
+    """The provider and all below it."""
+    statement = select(col(ProviderRow.id), col(ProviderRow.parent_id)).where(
+        col(ProviderRow.root_id) == top.root_id
+    )
+    children: dict[UUID | None, list[UUID]] = {}
+    for provider_id, parent_id in session.connection().execute(statement):
+        children.setdefault(parent_id, []).append(provider_id)
+    found, open_ = {top.id}, [top.id]
+    while open_:
+        below = children.get(open_.pop(), [])
+        found.update(below)
+        open_.extend(below)
+    return frozenset(found)
 
 
 def _set(session: Session, provider_id: UUID, **values: object) -> None:
-    session.exec(
-        update(ProviderRow)
-        .where(col(ProviderRow.id) == provider_id)
-        .values(**values)
-        .execution_options(synchronize_session=False)
+    session.connection().execute(
+        update(ProviderRow).where(col(ProviderRow.id) == provider_id).values(**values, updated_at=utcnow())
     )
 
 
-def _refuse_taken(session: Session, provider_id: UUID, name: str) -> None:
-    other = session.exec(select(ProviderRow.id).where(ProviderRow.name == name)).first()
-    if other is not None and other != provider_id:
-        raise AlreadyExists(f"Conflicting resource provider name: {name} already exists.")
+def _taken(session: Session, provider_id: UUID, name: str) -> list[str]:
+    """What of a provider's identity is in use, in the words of the refusal; its own name is not."""
+    statement = select(col(ProviderRow.id), col(ProviderRow.name)).where(
+        (col(ProviderRow.id) == provider_id) | (col(ProviderRow.name) == name)
+    )
+    found = session.connection().execute(statement).all()
+    taken = [f"uuid: {provider_id}"] if any(row.id == provider_id for row in found) else []
+    return taken + [f"name: {name}" for row in found if row.name == name and row.id != provider_id]

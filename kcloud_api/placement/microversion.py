@@ -7,7 +7,8 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kcloud_api.http.errors import placement_shape
+from kcloud_api.placement.faults import UNDEFINED, Speaking, shape, speaking, unversioned
+from kcloud_api.placement.gate import JSON, accepts, refused
 
 HEADER = "OpenStack-API-Version"
 SHAPE = re.compile(r"^([0-9]{1,6})\.([0-9]{1,6})$")
@@ -15,6 +16,8 @@ MAJOR = 1
 OLDEST = 0
 NEWEST = 39
 """Minor versions; the major one is always 1."""
+HTML = "text/html"
+ASK_KEYSTONE = 'Keystone uri="/identity"'
 
 
 class Refused(Exception):
@@ -58,7 +61,8 @@ def minor_of(request: Request) -> int:
 
 
 class Microversions:
-    """Plain ASGI: puts the version into `request.state.microversion` and into every answer's headers."""
+    """Plain ASGI: puts the version into `request.state.microversion` and into every answer's headers, and
+    answers what the gate (gate.py) refuses."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -67,16 +71,36 @@ class Microversions:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
         state = scope.setdefault("state", {})
+        identity = str(state.get("request_id", ""))
+        html = not accepts(headers.get("accept", ""), JSON) and accepts(headers.get("accept", ""), HTML)
+        token = speaking.set(Speaking(html=html))
         try:
-            minor = asked_for(Headers(scope=scope).get(HEADER))
-        except Refused as refused:
-            identity = str(state.get("request_id", ""))
-            answer = placement_shape(refused.status, "placement.undefined_code", refused.message, identity)
+            minor = asked_for(headers.get(HEADER))
+            state["microversion"] = minor
+            speaking.set(Speaking(minor, html))
+            refusal = refused(scope["method"], _inner_path(scope), minor, headers)
+            if refusal is None:
+                await self._app(scope, receive, _with_version(send, minor))
+                return
+            answer = shape(refusal.status, UNDEFINED, refusal.message, identity)
+            answer.headers.update(refusal.headers)
+            if refusal.status is HTTPStatus.UNAUTHORIZED:
+                answer.headers["WWW-Authenticate"] = ASK_KEYSTONE
+            await answer(scope, receive, _with_version(send, minor))
+        except Refused as error:
+            versions = (f"{MAJOR}.{OLDEST}", f"{MAJOR}.{NEWEST}")
+            answer = unversioned(error.status, error.message, identity, versions)
             await answer(scope, receive, _with_version(send, NEWEST))
-            return
-        state["microversion"] = minor
-        await self._app(scope, receive, _with_version(send, minor))
+        finally:
+            speaking.reset(token)
+
+
+def _inner_path(scope: Scope) -> str:
+    """Without the prefix that the service is mounted under."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(root) if root else path
 
 
 def _with_version(send: Send, minor: int) -> Send:
@@ -84,7 +108,7 @@ def _with_version(send: Send, minor: int) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers[HEADER] = f"placement {MAJOR}.{minor}"
-            headers.add_vary_header(HEADER)
+            headers.add_vary_header(HEADER.lower())
         await send(message)
 
     return versioned

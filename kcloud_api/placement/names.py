@@ -18,6 +18,12 @@ def canonical_class(name: str) -> str:
     return CLASS_ALIASES.get(name, name)
 
 
+def class_order(name: str) -> tuple[int, str]:
+    """Sorts standard classes in their own order, then custom ones by name."""
+    standard = STANDARD_CLASSES.index(name) if name in STANDARD_CLASSES else len(STANDARD_CLASSES)
+    return standard, name
+
+
 def is_custom(name: str) -> bool:
     return len(name) <= LONGEST and CUSTOM.match(name) is not None
 

@@ -1,46 +1,57 @@
 """The placement service: the OpenStack Placement API, served under /placement or alone at /."""
 
-from http import HTTPStatus
-
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from kcloud_api.http.app import service_app
-from kcloud_api.http.errors import placement_shape
-from kcloud_api.placement import allocation_routes, candidate_routes, provider_routes, vocabulary_routes
+from kcloud_api.placement import (
+    aggregate_routes,
+    allocation_routes,
+    candidate_routes,
+    class_routes,
+    inventory_routes,
+    provider_routes,
+    reshaper_routes,
+    trait_routes,
+    usage_routes,
+)
+from kcloud_api.placement.cors import Cors
+from kcloud_api.placement.exchange import answer
+from kcloud_api.placement.faults import shape
 from kcloud_api.placement.microversion import MAJOR, NEWEST, OLDEST, Microversions
-
-CODES = {
-    "already_exists": "placement.duplicate_name",
-    "stale_generation": "placement.concurrent_update",
-}
-"""The codes that placement's clients know, by ours."""
 
 versions = APIRouter()
 
+PARTS = (
+    provider_routes,
+    inventory_routes,
+    aggregate_routes,
+    trait_routes,
+    class_routes,
+    allocation_routes,
+    usage_routes,
+    reshaper_routes,
+    candidate_routes,
+)
+
 
 def build() -> FastAPI:
-    app = service_app("placement", _shape)
+    app = service_app("placement", shape)
     app.add_middleware(Microversions)
+    app.add_middleware(Cors)
     app.include_router(versions)
-    for module in (provider_routes, allocation_routes, candidate_routes, vocabulary_routes):
-        app.include_router(module.router)
+    for part in PARTS:
+        app.include_router(part.router)
     return app
 
 
-@versions.get("/")
-def list_versions() -> dict[str, object]:
+@versions.get("/", response_model=None)
+def list_versions(request: Request) -> Response:
     """Open to everybody, as discovery must be."""
     version = {
-        "id": f"v{MAJOR}.0",
+        "id": f"v{MAJOR}.{OLDEST}",
         "min_version": f"{MAJOR}.{OLDEST}",
         "max_version": f"{MAJOR}.{NEWEST}",
         "status": "CURRENT",
         "links": [{"rel": "self", "href": ""}],
     }
-    return {"versions": [version]}
-
-
-def _shape(status: HTTPStatus, code: str, message: str, request_id: str) -> Response:
-    known = code if code.startswith("placement.") else CODES.get(code, "placement.undefined_code")
-    return placement_shape(status, known, message, request_id)
+    return answer(request, {"versions": [version]})

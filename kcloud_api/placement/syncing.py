@@ -9,12 +9,14 @@ from uuid import UUID
 from sqlalchemy import delete, update
 from sqlmodel import Session, SQLModel, col, select
 
+from kcloud_api.db.columns import utcnow
 from kcloud_api.placement import generations, names, reading
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.inventory import HostInventory, ProviderInventory
 from kcloud_api.placement.snapshot import journal
 from kcloud_api.placement.sync_plan import Change, Current, plan
 from kcloud_api.placement.tables import (
+    AggregateRow,
     InventoryRow,
     Origin,
     ProviderRow,
@@ -25,6 +27,8 @@ from kcloud_api.placement.tables import (
 from kcloud_common.errors import AlreadyExists
 
 log = logging.getLogger(__name__)
+
+MOST = 2**62
 
 
 def sync_host(session: Session, host: HostInventory) -> None:
@@ -72,17 +76,19 @@ def put_stock(session: Session, provider_id: UUID, root_id: UUID, name: str, sto
         "max_unit": stock.max_unit, "step_size": stock.step_size,
         "allocation_ratio": stock.allocation_ratio,
     }  # fmt: skip
+    # A large ratio makes more of a class than a database can count.
+    capacity = min(stock.capacity, MOST)
     changed = session.exec(
         update(InventoryRow)
         .where(col(InventoryRow.provider_id) == provider_id, col(InventoryRow.resource_class) == name)
-        .values(**limits, free=stock.capacity - InventoryRow.used)
+        .values(**limits, free=capacity - InventoryRow.used, updated_at=utcnow())
         .execution_options(synchronize_session=False)
     )
     if changed.rowcount == 0:
         session.add(
             InventoryRow(
                 provider_id=provider_id, resource_class=name, root_id=root_id,
-                **limits, used=0, free=stock.capacity,
+                **limits, used=0, free=capacity,
             )
         )  # fmt: skip
 
@@ -119,9 +125,10 @@ def _apply(session: Session, root_id: UUID, change: Change) -> None:
 
 
 def forget_provider(session: Session, provider_id: UUID) -> None:
-    """Remove a provider with its inventories and traits; the caller has made sure nothing is allocated."""
+    """Remove a provider and what belongs to it; the caller has made sure nothing is allocated."""
     session.exec(delete(InventoryRow).where(col(InventoryRow.provider_id) == provider_id))
     session.exec(delete(ProviderTraitRow).where(col(ProviderTraitRow.provider_id) == provider_id))
+    session.exec(delete(AggregateRow).where(col(AggregateRow.provider_id) == provider_id))
     session.exec(delete(ProviderRow).where(col(ProviderRow.id) == provider_id))
 
 

@@ -69,7 +69,6 @@ READS = frozenset(
         "/image/v2/images/{image}/members", "/image/v2/info/import", "/image/v2/info/stores",
         "/image/v2/metadefs/namespaces", "/image/v2/schemas/{name}",
         "/kcloud/v1/explain",
-        "/placement/usages",
     }
 )  # fmt: skip
 """What anybody with a role in a project may GET: his own, or what is the same for all."""
@@ -145,6 +144,8 @@ def reader(cloud: Cloud) -> httpx.Client:
     client = cloud.anonymous()
     answer = client.post(f"{v3}/auth/tokens", json={"auth": auth})
     client.headers["X-Auth-Token"] = answer.headers["X-Subject-Token"]
+    # Before a version knows of a route, there is none: 404.
+    client.headers["OpenStack-API-Version"] = "placement latest"
     return client
 
 

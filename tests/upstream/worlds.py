@@ -121,7 +121,7 @@ def granular(make: Maker, env: Environ) -> None:
 @dataclass(frozen=True, slots=True)
 class World:
     build: Callable[[Maker, Environ], None] = nothing
-    kind: str = "secure"
+    kind: str = "plain"
     """The policy and options it runs under (stage.py)."""
 
 
@@ -137,6 +137,6 @@ WORLDS: Mapping[str, World] = {
     "NeutronQoSMultiSegmentFixture": World(multi_segment_network),
     "NonSharedStorageFixture": World(own_storage),
     "OpenPolicyFixture": World(kind="open"),
-    "SecureRBACPolicyFixture": World(),
+    "SecureRBACPolicyFixture": World(kind="secure"),
     "SharedStorageFixture": World(shared_storage),
 }
