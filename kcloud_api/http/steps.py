@@ -116,7 +116,7 @@ class Walk:
 
     def _value(self, step: Step) -> Any:  # noqa: ANN401 - whatever the function returns
         call = step.call
-        if step.declared.use_cache and call in self.known:
+        if step.awaited or (step.declared.use_cache and call in self.known):
             return self.known[call]
         wrong_before = len(self.errors)
         values = self.values(step)
