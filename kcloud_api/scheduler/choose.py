@@ -37,9 +37,12 @@ def choose_devices(way: Way, sites: Sites, policy: Policy) -> Way | Impossible:
     weighed soon, those that placement found are taken or refused as they are.
     """
     givers = _givers(way, frozenset(device.id for device in sites.devices))
-    by_kind: dict[tuple[frozenset[UUID], frozenset[UUID]], list[UUID]] = {}
+    able: dict[object, Able] = {}
+    by_kind: dict[Able, list[UUID]] = {}
     for giver in givers:
-        by_kind.setdefault(_able(giver, way, sites), []).append(giver.provider.id)
+        if giver.demand not in able:
+            able[giver.demand] = _able(giver, way, sites)
+        by_kind.setdefault(able[giver.demand], []).append(giver.provider.id)
     kinds = tuple(Kind(len(alike), free, suited) for (free, suited), alike in by_kind.items())
     if not kinds:
         return way
@@ -58,12 +61,23 @@ def choose_devices(way: Way, sites: Sites, policy: Policy) -> Way | Impossible:
     return way._replace(providers=tuple(taken))
 
 
+Able = tuple[frozenset[UUID], frozenset[UUID]]
+"""The devices that can give something now, and those that could if nobody held them."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Giver:
     """A device as it stands in the way, with the slots that it fills."""
 
     provider: Provider
     slots: tuple[Slot, ...]
+
+    @property
+    def demand(self) -> object:
+        """Equal for givers that the same devices can replace: equal groups make likes, and the unsuffixed one
+        also cares which traits it had."""
+        spread = any(slot.suffix == UNSUFFIXED for slot in self.slots)
+        return (tuple(slot.like for slot in self.slots), self.provider.traits if spread else None)
 
     def totals(self) -> dict[str, int]:
         sums: dict[str, int] = {}
@@ -84,18 +98,25 @@ def _givers(way: Way, devices: frozenset[UUID]) -> list[_Giver]:
     return sorted(givers, key=lambda giver: min((len(slot.suffix), slot.suffix) for slot in giver.slots))
 
 
-def _able(giver: _Giver, way: Way, sites: Sites) -> tuple[frozenset[UUID], frozenset[UUID]]:
-    """The devices that can take its place now, and those that could if nobody held them."""
+def _able(giver: _Giver, way: Way, sites: Sites) -> Able:
+    """What can take its place."""
     ours = frozenset(device.id for device in sites.devices)
-    suited = [
-        provider
-        for provider in way.tree.providers
-        if provider.id in ours
-        and all(_meets(provider.traits, slot, giver.provider.traits) for slot in giver.slots)
-        and _gives({name: replace(stock, used=0) for name, stock in provider.stocks.items()}, giver)
-    ]
-    free = frozenset(p.id for p in suited if p.id in sites.open and _gives(p.stocks, giver))
-    return free, frozenset(provider.id for provider in suited)
+    free, suited = set(), set()
+    for provider in way.tree.providers:
+        if provider.id not in ours or not _suits(provider, giver):
+            continue
+        if _gives(provider.stocks, giver):
+            suited.add(provider.id)
+            if provider.id in sites.open:
+                free.add(provider.id)
+        elif _gives({name: replace(stock, used=0) for name, stock in provider.stocks.items()}, giver):
+            suited.add(provider.id)
+    return frozenset(free), frozenset(suited)
+
+
+def _suits(provider: Provider, giver: _Giver) -> bool:
+    """By its traits."""
+    return all(_meets(provider.traits, slot, giver.provider.traits) for slot in giver.slots)
 
 
 def _meets(traits: frozenset[str], slot: Slot, before: frozenset[str]) -> bool:
