@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, and_, bindparam, select, update
+from sqlalchemy import Connection, CursorResult, select
 from sqlmodel import Session, col
 
 from kcloud_api.placement import claim_plan, consumers, generations
+from kcloud_api.placement import claim_statements as statements
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.claim_plan import AllocationWant, Amounts, Key, Misfit, Move
 from kcloud_api.placement.conflicts import UnknownClass, UnknownProvider
 from kcloud_api.placement.names import STANDARD_CLASSES
 from kcloud_api.placement.races import Raced
 from kcloud_api.placement.snapshot import journal
-from kcloud_api.placement.tables import InventoryRow, ProviderRow, ResourceClassRow
+from kcloud_api.placement.tables import ResourceClassRow
 from kcloud_common.errors import AlreadyExists, OutOfCapacity, StaleGeneration
 
 EASED = -(2**62)
@@ -139,32 +140,14 @@ def _under_lock(session: Session, sides: Sequence[Amounts]) -> Grounds:
 
 
 def _read(connection: Connection, providers: Collection[UUID], classes: Collection[str]) -> Grounds:
-    statement = (
-        select(
-            col(ProviderRow.id), col(ProviderRow.root_id), col(ProviderRow.generation),
-            col(InventoryRow.resource_class),
-            col(InventoryRow.total), col(InventoryRow.reserved), col(InventoryRow.min_unit),
-            col(InventoryRow.max_unit), col(InventoryRow.step_size), col(InventoryRow.allocation_ratio),
-            col(InventoryRow.used),
-        )
-        .select_from(ProviderRow)
-        .outerjoin(
-            InventoryRow,
-            and_(
-                col(InventoryRow.provider_id) == ProviderRow.id,
-                col(InventoryRow.resource_class).in_(sorted(classes)),
-            ),
-        )
-        .where(col(ProviderRow.id).in_(sorted(providers)))
-    )  # fmt: skip
+    rows = connection.execute(statements.GROUNDS, {"ids": sorted(providers), "names": sorted(classes)})
     read: dict[UUID, int] = {}
     roots: dict[UUID, UUID] = {}
     stocks: dict[Key, Stock] = {}
-    for provider_id, root_id, generation, name, *amounts in connection.execute(statement):
+    for provider_id, root_id, generation, name, *amounts in rows:
         read[provider_id] = generation
         roots[provider_id] = root_id
         if name is not None:
-            # The columns are in the order of Stock's fields.
             stocks[provider_id, name] = Stock(*amounts)
     return Grounds(read, roots, stocks)
 
@@ -202,27 +185,13 @@ def refuse_unknown(connection: Connection, classes: Collection[str]) -> None:
 def _move(connection: Connection, changes: Sequence[Move]) -> None:
     if not changes:
         return
-    # The condition is repeated here, where it counts: in the statement that takes.
-    statement = (
-        update(InventoryRow)
-        .where(
-            col(InventoryRow.provider_id) == bindparam("provider"),
-            col(InventoryRow.resource_class) == bindparam("named"),
-            col(InventoryRow.free) >= bindparam("room"),
-        )
-        .values(
-            used=InventoryRow.used + bindparam("change"),
-            free=InventoryRow.free - bindparam("change"),
-            updated_at=InventoryRow.updated_at,
-        )
-    )
     rows = [
         {
-            "provider": move.provider_id, "named": move.resource_class, "change": move.change,
+            "provider": move.provider_id, "name": move.resource_class, "change": move.change,
             "room": move.change if move.change > 0 else EASED,
         }
         for move in changes
     ]  # fmt: skip
-    moved = cast("CursorResult[object]", connection.execute(statement, rows))
+    moved = cast("CursorResult[object]", connection.execute(statements.MOVE, rows))
     if moved.rowcount != len(rows):
         raise Raced("an inventory changed under its lock")

@@ -3,13 +3,12 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import Connection, Insert, bindparam, delete, func, insert, select, update
-from sqlmodel import col
+from sqlalchemy import Connection
 
 from kcloud_api.db.columns import utcnow
+from kcloud_api.placement import claim_statements as statements
 from kcloud_api.placement.claim_plan import AllocationWant, Amounts, ConsumerRecord
 from kcloud_api.placement.races import Raced
-from kcloud_api.placement.tables import AllocationRow, ConsumerRow
 from kcloud_common.errors import StaleGeneration
 
 
@@ -39,7 +38,7 @@ def make(connection: Connection, consumers: Iterable[ConsumerRecord]) -> frozens
     ]  # fmt: skip
     if not rows:
         return frozenset()
-    statement = _insert_missing(connection).returning(col(ConsumerRow.id))
+    statement = statements.make_consumer(connection.dialect.name)
     return frozenset(connection.execute(statement, rows).scalars())
 
 
@@ -47,13 +46,8 @@ def lock(connection: Connection, consumer_ids: Collection[UUID]) -> Mapping[UUID
     """Hold these consumers until the transaction ends; the generations of those that exist."""
     if not consumer_ids:
         return {}
-    statement = (
-        select(col(ConsumerRow.id), col(ConsumerRow.generation))
-        .where(col(ConsumerRow.id).in_(sorted(consumer_ids)))
-        .order_by(col(ConsumerRow.id))
-        .with_for_update()
-    )
-    return dict(connection.execute(statement).all())
+    rows = connection.execute(statements.LOCK_CONSUMERS, {"ids": sorted(consumer_ids)})
+    return dict(rows.all())
 
 
 def held(connection: Connection, consumer_ids: Collection[UUID]) -> Mapping[UUID, Amounts]:
@@ -61,12 +55,7 @@ def held(connection: Connection, consumer_ids: Collection[UUID]) -> Mapping[UUID
     if not consumer_ids:
         return {}
     found: dict[UUID, dict[UUID, dict[str, int]]] = {}
-    rows = connection.execute(
-        select(
-            col(AllocationRow.consumer_id), col(AllocationRow.provider_id),
-            col(AllocationRow.resource_class), col(AllocationRow.used),
-        ).where(col(AllocationRow.consumer_id).in_(sorted(consumer_ids)))
-    )  # fmt: skip
+    rows = connection.execute(statements.HELD, {"ids": sorted(consumer_ids)})
     for consumer_id, provider_id, name, used in rows:
         found.setdefault(consumer_id, {}).setdefault(provider_id, {})[name] = used
     return found
@@ -77,21 +66,13 @@ def advance(connection: Connection, consumers: Sequence[ConsumerRecord]) -> None
     if not consumers:
         return
     rows = [
-        {"key": each.id, "project": each.project_id, "user": each.user_id, "kind": each.type}
+        {
+            "key": each.id, "project": each.project_id, "user": each.user_id, "kind": each.type,
+            "now": utcnow(),
+        }
         for each in consumers
-    ]
-    statement = (
-        update(ConsumerRow)
-        .where(col(ConsumerRow.id) == bindparam("key"))
-        .values(
-            generation=ConsumerRow.generation + 1,
-            project_id=bindparam("project"),
-            user_id=bindparam("user"),
-            type=func.coalesce(bindparam("kind", type_=ConsumerRow.type.type), ConsumerRow.type),  # type: ignore[union-attr]
-            updated_at=utcnow(),
-        )
-    )
-    connection.execute(statement, rows)
+    ]  # fmt: skip
+    connection.execute(statements.RAISE_CONSUMER, rows)
 
 
 def write(connection: Connection, wants: Iterable[AllocationWant]) -> None:
@@ -107,20 +88,19 @@ def write(connection: Connection, wants: Iterable[AllocationWant]) -> None:
         for name, used in classes.items()
     ]  # fmt: skip
     if rows:
-        connection.execute(insert(AllocationRow), rows)
+        connection.execute(statements.WRITE, rows)
 
 
 def forget(connection: Connection, consumer_ids: Collection[UUID]) -> None:
     """Remove what these consumers hold."""
     if consumer_ids:
-        mine = col(AllocationRow.consumer_id).in_(sorted(consumer_ids))
-        connection.execute(delete(AllocationRow).where(mine))
+        connection.execute(statements.FORGET, {"ids": sorted(consumer_ids)})
 
 
 def remove(connection: Connection, consumer_ids: Collection[UUID]) -> None:
     """Remove consumers that hold nothing any more."""
     if consumer_ids:
-        connection.execute(delete(ConsumerRow).where(col(ConsumerRow.id).in_(sorted(consumer_ids))))
+        connection.execute(statements.REMOVE_CONSUMERS, {"ids": sorted(consumer_ids)})
 
 
 def _may_be_new(want: AllocationWant) -> bool:
@@ -135,14 +115,3 @@ def _check(want: AllocationWant, known: int | None) -> None:
     if known != want.generation:
         expected = "null" if known is None else known
         raise StaleGeneration(f"consumer generation conflict - expected {expected} but got {want.generation}")
-
-
-def _insert_missing(connection: Connection) -> Insert:
-    # Only the dialect in use is imported: PostgreSQL's alone is a tenth of a second of a start on SQLite.
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql
-
-        return postgresql.insert(ConsumerRow).on_conflict_do_nothing()
-    from sqlalchemy.dialects import sqlite
-
-    return sqlite.insert(ConsumerRow).on_conflict_do_nothing()

@@ -5,13 +5,14 @@ first (consumers.py), by id; then the roots of trees, by id. A root's row stands
 """
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col
 
 from kcloud_api.db.columns import utcnow
+from kcloud_api.placement.claim_statements import LOCK_TREES, RAISE_PROVIDERS
 from kcloud_api.placement.tables import ProviderRow
 from kcloud_common.errors import StaleGeneration
 
@@ -26,15 +27,7 @@ def lock(session: Session, provider_ids: Iterable[UUID]) -> Mapping[UUID, UUID]:
     ids = sorted(provider_ids)
     if not ids:
         return {}
-    root = aliased(ProviderRow)
-    statement = (
-        select(col(ProviderRow.id), col(root.id))
-        .join(root, col(ProviderRow.root_id) == col(root.id))
-        .where(col(ProviderRow.id).in_(ids))
-        .order_by(col(root.id))
-        .with_for_update(of=root)
-    )
-    return dict(session.connection().execute(statement).all())
+    return dict(session.connection().execute(LOCK_TREES, {"ids": ids}).all())
 
 
 def advance(session: Session, provider_id: UUID, read: int) -> None:
@@ -52,9 +45,9 @@ def advance(session: Session, provider_id: UUID, read: int) -> None:
 
 def bump(session: Session, provider_ids: Iterable[UUID], by: int = 1) -> int:
     """Raise the generations whatever they are (call `lock` first); how many there were."""
-    changed = session.connection().execute(
-        update(ProviderRow)
-        .where(col(ProviderRow.id).in_(sorted(provider_ids)))
-        .values(generation=ProviderRow.generation + by, updated_at=utcnow())
-    )
+    ids = sorted(provider_ids)
+    if not ids:
+        return 0
+    values = {"ids": ids, "by": by, "now": utcnow()}
+    changed = cast("CursorResult[object]", session.connection().execute(RAISE_PROVIDERS, values))
     return changed.rowcount
