@@ -1,6 +1,8 @@
 """Finds which providers can fill which slot of a request on one tree, each slot by itself. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import TypeVar, cast
 from uuid import UUID
 
 from kcloud_api.placement.request import UNSUFFIXED, Group, ResourceRequest
@@ -9,6 +11,8 @@ from kcloud_api.placement.tree import Provider, Tree, lenders
 
 Options = tuple[int, ...]
 """Places of providers in `Ground.providers`."""
+Path = tuple[int, ...]
+T = TypeVar("T")
 
 
 class Ground:
@@ -34,11 +38,11 @@ class Ground:
         return found
 
     def _fitting(self, slot: Slot) -> Options:
-        places: Sequence[int] = range(len(self.providers))
-        if slot.group.in_tree is not None:
-            places = self._places_in_tree(slot.suffix, slot.group.in_tree)
-        fitting = [at for at in places if has_amounts(self.providers[at], slot.amounts)]
         group = slot.group
+        fitting = [at for at in self._places(slot) if has_amounts(self.providers[at], slot.amounts)]
+        if group.in_tree is not None:
+            in_tree = self._places_in_tree(slot.suffix, group.in_tree)
+            fitting = [at for at in fitting if at in in_tree]
         if group.forbidden:
             fitting = [at for at in fitting if group.forbidden.isdisjoint(self.providers[at].traits)]
         if slot.suffix == UNSUFFIXED:
@@ -48,6 +52,13 @@ class Ground:
         if group.member_of or group.not_member_of:
             fitting = [at for at in fitting if is_member(self.providers[at], group)]
         return tuple(fitting)
+
+    def _places(self, slot: Slot) -> Iterable[int]:
+        """Those worth a look."""
+        if not slot.amounts:
+            return range(len(self.providers))
+        stocked = _noted(self.tree, "stocked", _stocked).get(slot.amounts[0][0], ())
+        return chain(stocked, range(self.own, len(self.providers)))
 
     def _places_in_tree(self, suffix: str, provider_id: UUID) -> Sequence[int]:
         """Those that are in the tree of this provider. The unsuffixed group then takes from the tree that it
@@ -74,19 +85,52 @@ class Ground:
             at < self.own and in_all(root.aggregates, group.member_of)
         )
 
-    def paths(self) -> list[tuple[UUID, ...]]:
-        """Of each provider: its root, ..., its parent, itself."""
-        known: dict[UUID, tuple[UUID, ...]] = {}
-        for tree in (self.tree, *self.tree.sharing):
-            for provider in tree.providers:
-                above = known[provider.parent_id] if provider.parent_id is not None else ()
-                known[provider.id] = (*above, provider.id)
-        return [known[provider.id] for provider in self.providers]
+    def paths(self) -> list[Path]:
+        """Of each provider: the numbers of its root, ..., its parent, itself."""
+        found = list(_paths(self.tree))
+        known: dict[UUID, Path] = {}
+        first = self.own
+        for other in self.tree.sharing:
+            known |= {
+                provider.id: tuple(first + at for at in path)
+                for provider, path in zip(other.providers, _paths(other), strict=True)
+            }
+            first += len(other.providers)
+        return found + [known[provider.id] for provider in self.providers[self.own :]]
 
-    def roots(self) -> list[UUID]:
-        """Of each provider: the root of the tree that it is in."""
-        known = {p.id: tree.root.id for tree in (self.tree, *self.tree.sharing) for p in tree.providers}
-        return [known[provider.id] for provider in self.providers]
+    def roots(self) -> list[int]:
+        """Of each provider the number of its root: equal in one tree."""
+        return [path[0] for path in self.paths()]
+
+
+def _paths(tree: Tree) -> list[Path]:
+    return _noted(tree, "paths", _make_paths)
+
+
+def _make_paths(tree: Tree) -> list[Path]:
+    known: dict[UUID, Path] = {}
+    for at, provider in enumerate(tree.providers):
+        above = known[provider.parent_id] if provider.parent_id is not None else ()
+        known[provider.id] = (*above, at)
+    return list(known.values())
+
+
+def _stocked(tree: Tree) -> dict[str, list[int]]:
+    """By class the places of providers that have any of it."""
+    found: dict[str, list[int]] = {}
+    for at, provider in enumerate(tree.providers):
+        for name in provider.stocks:
+            found.setdefault(name, []).append(at)
+    return found
+
+
+def _noted(tree: Tree, name: str, make: Callable[[Tree], T]) -> T:
+    """Made once for as long as the tree is kept."""
+    key = (__name__, name)
+    found = tree.notes.get(key)
+    if found is None:
+        found = tree.notes[key] = make(tree)
+    return cast(T, found)
 
 
 def admits(tree: Tree, request: ResourceRequest) -> bool:

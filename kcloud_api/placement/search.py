@@ -6,7 +6,6 @@ how far), so that it is given up at once when it comes again with other provider
 """
 
 from collections.abc import Iterator
-from uuid import UUID
 
 from kcloud_api.placement.ground import Ground, Options, has_traits
 from kcloud_api.placement.matching import can_all_be_matched
@@ -65,7 +64,7 @@ class _Search:
         self._taken: dict[tuple[int, str], int] = {}
         self._busy: set[int] = set()
         self._flat = plan.flat
-        self._roots: list[UUID] = ground.roots() if plan.flat else []
+        self._roots: list[int] = ground.roots() if plan.flat else []
         self._subtrees = Subtrees(plan, ground, options) if plan.subtrees else None
         self._failed: set[Key] = set()
         self._kinds: dict[int, int] = {}
@@ -131,7 +130,7 @@ class _Search:
         for name, amount in slot.contended:
             self._taken[at, name] = self._taken.get((at, name), 0) + amount
         if self._subtrees is not None:
-            self._subtrees.push(slot, at)
+            self._subtrees.push(slot)
 
     def _empty(self, depth: int) -> None:
         slot = self._plan.slots[depth]

@@ -6,12 +6,9 @@ take it or one above it.
 """
 
 from typing import NamedTuple
-from uuid import UUID
 
-from kcloud_api.placement.ground import Ground, Options
+from kcloud_api.placement.ground import Ground, Options, Path
 from kcloud_api.placement.slots import Plan, Slot
-
-Path = tuple[UUID, ...]
 
 
 class Joint(NamedTuple):
@@ -26,12 +23,13 @@ class Subtrees:
     def __init__(self, plan: Plan, ground: Ground, options: list[Options]) -> None:
         self._paths = ground.paths()
         self._parents = {above for path in self._paths for above in path[:-1]}
+        self._next: list[Joint] = []
         self._joints: list[list[Joint]] = [[] for _ in range(plan.subtrees)]
         self._later = [self._still_possible(plan, options, number) for number in range(plan.subtrees)]
 
-    def _still_possible(self, plan: Plan, options: list[Options], number: int) -> list[frozenset[UUID]]:
+    def _still_possible(self, plan: Plan, options: list[Options], number: int) -> list[frozenset[int]]:
         """For each slot: which providers the slots after it, those of this subtree, can take."""
-        found: list[frozenset[UUID]] = [frozenset()]
+        found: list[frozenset[int]] = [frozenset()]
         for slot, places in zip(reversed(plan.slots[1:]), reversed(options[1:]), strict=True):
             here = (self._paths[at][-1] for at in places) if number in slot.subtrees else ()
             found.append(found[-1].union(here))
@@ -39,15 +37,19 @@ class Subtrees:
 
     def may(self, slot: Slot, depth: int, at: int) -> bool:
         """Whether the slot can have this provider, as far as can be said now."""
+        next_joints = []
         for number in slot.subtrees:
             joint = self._joined(number, at)
             if not joint.is_chosen and self._later[number][depth].isdisjoint(joint.path):
                 return False
+            next_joints.append(joint)
+        self._next = next_joints
         return True
 
-    def push(self, slot: Slot, at: int) -> None:
-        for number in slot.subtrees:
-            self._joints[number].append(self._joined(number, at))
+    def push(self, slot: Slot) -> None:
+        """The slot has the provider that it was last said it may."""
+        for number, joint in zip(slot.subtrees, self._next, strict=True):
+            self._joints[number].append(joint)
 
     def pop(self, slot: Slot) -> None:
         for number in slot.subtrees:
@@ -67,11 +69,9 @@ class Subtrees:
         if not self._joints[number]:
             return Joint(path, True)
         joint = self._joints[number][-1]
-        common = 0
-        for mine, theirs in zip(joint.path, path, strict=False):
-            if mine != theirs:
-                break
-            common += 1
+        common = min(len(joint.path), len(path))
+        while joint.path[:common] != path[:common]:
+            common -= 1
         if common == len(path):
             return Joint(path, True)
         return Joint(path[:common], joint.is_chosen and common == len(joint.path))

@@ -36,7 +36,7 @@ class Tree:
 
     providers: tuple[Provider, ...]
     sharing: "tuple[Tree, ...]" = ()
-    notes: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
+    notes: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
     """What others have worked out of its providers, for the next time: trees are kept and looked at again."""
 
     @property

@@ -32,7 +32,8 @@ class Candidate:
 
 
 class Way(NamedTuple):
-    """`providers[i]` fills `slots[i]`."""
+    """`providers[i]` fills `slots[i]`. Thousands are made for one answer: it keeps little, and works out what
+    is asked of it."""
 
     tree: Tree
     slots: tuple[Slot, ...]
@@ -78,7 +79,7 @@ def ways(tree: Tree, request: ResourceRequest, *, shuffle: Shuffle | None = None
         options = [shuffle(each) for each in options]
     found = product(*options) if planned.independent else search(planned, ground, options)
     for places in found:
-        yield Way(tree, planned.slots, tuple(ground.providers[at] for at in places))
+        yield Way(tree, planned.slots, tuple([ground.providers[at] for at in places]))
 
 
 def all_ways(
