@@ -10,6 +10,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "db": ("kcloud_cli.db", "upgrade the database, or say whether it is current"),
     "host": ("kcloud_cli.host", "list, show and enrol compute hosts"),
     "device": ("kcloud_cli.device", "list and show the devices that hosts offer"),
+    "explain": ("kcloud_cli.explain", "say why no host can serve a request, and which come nearest"),
     "lab": ("kcloud_cli.lab.command", "an emulated host with an accelerator"),
     "doctor": ("kcloud_cli.doctor", "say what is wrong with this host, and what mends it"),
 }

@@ -114,6 +114,13 @@ class OperatorApi:
         found: Mapping[str, Any] = self._get(f"/v1/devices/{quote(id, safe='')}")["device"]
         return found
 
+    def explanation(self, query: str, own: Mapping[str, str]) -> Mapping[str, Any]:
+        """Why hosts cannot serve `query`, which is in the words of placement's allocation_candidates. `own`:
+        parameters that are not of that call."""
+        asked = "&".join(part for part in (query.lstrip("?"), urlencode(own)) if part)
+        found: Mapping[str, Any] = self._get(f"/v1/explain?{asked}")["explanation"]
+        return found
+
     def enrolment_token(self, host: str) -> str:
         """A one-time token with which a machine becomes the host of this name."""
         answer = _send(self._client, "POST", f"{self._endpoint}/v1/enrolments", json={"host": host})

@@ -1,5 +1,10 @@
 """`GET /kcloud/v1/explain`: who may ask what, and what he is told."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -136,3 +141,42 @@ def test_a_cloud_without_hosts_is_explained(cloud: Cloud) -> None:
 )  # fmt: skip
 def test_a_question_that_makes_no_sense_is_refused(cloud: Cloud, query: str) -> None:
     assert cloud.client("demo").get(f"/kcloud/v1/explain?{query}").status_code == 400
+
+
+@pytest.mark.usefixtures("hosts")
+def test_the_command_prints_the_ledger_and_the_nearest_misses(cloud: Cloud, tmp_path: Path) -> None:
+    auth = {
+        "auth_url": f"{cloud.url}/identity/v3", "username": "admin", "password": cloud.passwords.admin,
+        "project_name": "admin",
+    }  # fmt: skip
+    (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": {"kcloud-admin": {"auth": auth}}}))
+
+    def kcloud(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(tmp_path / "clouds.yaml")}
+        environment.pop("OS_CLOUD", None)
+        command = [sys.executable, "-c", "import sys; from kcloud_cli.main import main; sys.exit(main())"]
+        return subprocess.run(
+            [*command, *words], env=environment, capture_output=True, text=True, check=False
+        )
+
+    told = kcloud("explain", "resources=VCPU:1,CUSTOM_NPU:2", "--limit", "2")
+    assert told.returncode == 1
+    assert told.stdout.splitlines() == [
+        "3 hosts, of which 0 can serve this.",
+        "",
+        "REMOVED  LEFT  REASON                 THESE HOSTS",
+        "1        2     host_down              is down",
+        "1        1     resource_class_absent  has no CUSTOM_NPU",
+        "1        0     not_in_one_provider    has 2 CUSTOM_NPU free only in several devices together",
+        "",
+        "NEAREST  REASON               THIS HOST",
+        "host-2   not_in_one_provider  needs 2 CUSTOM_NPU from one provider, has 1+1",
+        "host-1   host_down            is down; also has 2 CUSTOM_NPU free only in several devices together",
+        "",
+        "What would help: ask for CUSTOM_NPU in several numbered groups (resources1:CUSTOM_NPU=1, "
+        "resources2:CUSTOM_NPU=1), or for less.",
+    ]
+    refused = kcloud("explain", "resources=NOTHING:1")
+    assert (refused.returncode, "NOTHING" in refused.stderr) == (1, True)
+    assert kcloud("explain", "resources=VCPU:1").returncode == 0
+    assert kcloud("explain").returncode == 2
