@@ -8,11 +8,19 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from kcloud_api.placement import names
+from kcloud_api.placement import generations, names
+from kcloud_api.placement.snapshot import journal
 from kcloud_api.placement.syncing import insert_missing
-from kcloud_api.placement.tables import InventoryRow, ProviderTraitRow, ResourceClassRow, TraitRow
+from kcloud_api.placement.tables import (
+    AllocationRow,
+    InventoryRow,
+    ProviderTraitRow,
+    ResourceClassRow,
+    TraitRow,
+)
 from kcloud_common.errors import BadRequest, Conflict, NotFound
 
 
@@ -135,8 +143,8 @@ def ensure_class(session: Session, name: str) -> bool:
 
 
 def rename_class(session: Session, name: str, new_name: str) -> None:
-    """What clients did before 1.7. NotFound, BadRequest for a standard one, Conflict for a name in use, and
-    while a provider has an inventory of it: unlike upstream we name classes in inventories."""
+    """What clients could do before 1.7, inventories and allocations included. NotFound, BadRequest for a
+    standard one, Conflict for a name in use."""
     if name in names.STANDARD_CLASSES:
         raise BadRequest(f"Cannot update standard resource class {name}", field="name")
     row = _class_row(session, name)
@@ -144,10 +152,18 @@ def rename_class(session: Session, name: str, new_name: str) -> None:
         return
     if class_exists(session, new_name):
         raise Conflict(f"Resource class already exists: {new_name}")
-    _refuse_used(session, name, "rename")
+    roots = session.exec(
+        select(InventoryRow.root_id).where(InventoryRow.resource_class == name).distinct()
+    ).all()
+    generations.lock(session, roots)
+    for table in (InventoryRow, AllocationRow):
+        session.connection().execute(
+            update(table).where(col(table.resource_class) == name).values(resource_class=new_name)
+        )
     session.delete(row)
     session.flush()
     insert_missing(session, ResourceClassRow, [new_name])
+    journal.touch(session, roots)
 
 
 def delete_class(session: Session, name: str) -> None:
@@ -157,18 +173,14 @@ def delete_class(session: Session, name: str) -> None:
             f"Error in delete resource class: Cannot delete standard resource class {name}.", field="name"
         )
     row = _class_row(session, name)
-    _refuse_used(session, name, "delete")
-    session.delete(row)
-    session.flush()
-
-
-def _refuse_used(session: Session, name: str, doing: str) -> None:
     used = select(InventoryRow.provider_id).where(InventoryRow.resource_class == name).limit(1)
     if session.exec(used).first() is not None:
         raise Conflict(
-            f"Error in {doing} resource class: Cannot {doing} resource class {name}. "
+            f"Error in delete resource class: Cannot delete resource class {name}. "
             "Class is in use in inventory."
         )
+    session.delete(row)
+    session.flush()
 
 
 def _class_row(session: Session, name: str) -> ResourceClassRow:
