@@ -11,21 +11,22 @@ from kcloud_api.placement import candidate_views, finding, policies, service, vo
 from kcloud_api.placement.exchange import answer
 from kcloud_api.placement.microversion import minor_of
 from kcloud_api.placement.query import candidate_query
+from kcloud_api.placement.query_schemas import described
 from kcloud_api.placement.request import ResourceRequest
 from kcloud_api.placement.routing import requires
-from kcloud_common.errors import BadRequest, NotFound
+from kcloud_common.errors import BadRequest
 
 router = APIRouter()
 
-FIRST = 10
-"""Minor version from which there are candidates."""
 
-
-@router.get("/allocation_candidates", dependencies=[requires(policies.CANDIDATES_LIST)], response_model=None)
+@router.get(
+    "/allocation_candidates",
+    dependencies=[requires(policies.CANDIDATES_LIST)],
+    response_model=None,
+    openapi_extra=described(),
+)
 def list_candidates(request: Request, session: SessionDep) -> Response:
     minor = minor_of(request)
-    if minor < FIRST:
-        raise NotFound("The resource could not be found.")
     asked = candidate_query(request.query_params.multi_items(), minor)
     check_names(session, asked.request)
     conf = request.app.state.conf.placement
@@ -38,9 +39,9 @@ def list_candidates(request: Request, session: SessionDep) -> Response:
 
 def check_names(session: Session, request: ResourceRequest) -> None:
     """BadRequest for a class or a trait that does not exist."""
-    for name in sorted(request.totals()):
-        if not vocabulary.class_exists(session, name):
-            raise BadRequest(f"Invalid resource class in resources parameter: No such resource class {name}.")
-    unknown = [trait for trait in sorted(request.traits()) if not vocabulary.trait_exists(session, trait)]
-    if unknown:
-        raise BadRequest(f"No such trait(s): {', '.join(unknown)}.")
+    if unknown := vocabulary.unknown_classes(session, request.totals()):
+        raise BadRequest(
+            f"Invalid resource class in resources parameter: No such resource class {min(unknown)}."
+        )
+    if unknown := vocabulary.unknown_traits(session, request.traits()):
+        raise BadRequest(f"No such trait(s): {', '.join(sorted(unknown))}.")

@@ -51,6 +51,27 @@ def check_providers(params: Mapping[str, str], minor: int) -> None:
         _refuse(_providers_schema(minor), params)
 
 
+def described() -> Schema:
+    """OpenAPI's words for the newest version of GET /allocation_candidates."""
+    texts = {"type": "array", "items": STRING}
+    kinds: Schema = {
+        "required": texts,
+        "member_of": texts,
+        "same_subtree": texts,
+        "limit": {"type": "integer", "minimum": 1},
+        "group_policy": {"type": "string", "enum": list(POLICIES)},
+    }
+    single = [
+        {"name": name, "in": "query", "schema": kinds.get(name, STRING)}
+        for name in (*GROUPED_SINCE, *WIDE_SINCE)
+    ]
+    named = rf"^({'|'.join(GROUPED_SINCE)}){SUFFIX}$"
+    groups = {"type": "object", "patternProperties": {named: STRING}, "additionalProperties": False}
+    # An exploded object: each of its properties is a parameter.
+    suffixed = {"name": "groups", "in": "query", "style": "form", "explode": True, "schema": groups}
+    return {"parameters": [*single, suffixed]}
+
+
 def group_key(name: str, minor: int) -> Key | None:
     """What a parameter says of which group; None for one that is about the whole request."""
     match = _pattern(minor).match(name)
