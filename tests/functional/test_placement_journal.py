@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlmodel import Session, SQLModel, col
 
 from kcloud_api.db.columns import utcnow
@@ -57,7 +57,9 @@ class Reader:
 
     def new(self) -> dict[UUID, str]:
         with self._database.reading() as session:
-            found, self.position = journal.since(session.connection(), self.position)
+            news = journal.since(session.connection(), self.position)
+        assert news is not None, "the journal goes back far enough"
+        found, self.position = news
         return dict(found)
 
 
@@ -148,7 +150,9 @@ def test_a_reader_that_writes_too_neither_sees_nor_loses_its_own(postgres: Datab
     reader = Reader(postgres)
     with Session(postgres.engine) as session:
         journal.touch(session, [ONE])
-        found, position = journal.since(session.connection(), reader.position)
+        news = journal.since(session.connection(), reader.position)
+        assert news is not None
+        found, position = news
         assert dict(found) == {}
         with postgres.transaction() as other:
             journal.touch(other, [TWO])
@@ -161,17 +165,31 @@ def test_old_changes_are_pruned_and_numbers_are_not_given_twice(any_database: Da
     for root_id in (ONE, TWO, THREE):
         with any_database.transaction() as session:
             journal.touch(session, [root_id])
-    reader = Reader(any_database)
     turn = prune_turn(any_database, retention=600.0)
     assert turn() is False
     assert _kept(any_database) == [ONE, TWO, THREE]
     with any_database.transaction() as session:
         session.connection().execute(update(ChangeRow).values(created_at=utcnow() - timedelta(seconds=601)))
+    reader = Reader(any_database)
     turn()
     assert _kept(any_database) == [THREE]
     with any_database.transaction() as session:
         journal.touch(session, [ONE])
     assert reader.new() == {ONE: SHAPE}
+
+
+def test_a_journal_that_was_emptied_is_known_for_another(any_database: Database) -> None:
+    with any_database.transaction() as session:
+        journal.touch(session, [ONE])
+    reader = Reader(any_database)
+    with any_database.transaction() as session:
+        session.connection().execute(delete(ChangeRow))
+    with any_database.reading() as session:
+        assert journal.since(session.connection(), reader.position) is None
+    with any_database.transaction() as session:
+        journal.touch(session, [TWO, THREE])
+    with any_database.reading() as session:
+        assert journal.since(session.connection(), reader.position) is None
 
 
 def _kept(database: Database) -> list[UUID]:

@@ -157,6 +157,18 @@ def test_a_process_that_slept_too_long_for_the_journal_loads_everything(any_data
     assert used(trees(keeper, any_database)[1], "VCPU") == 3
 
 
+def test_when_the_journal_is_emptied_everything_is_loaded(any_database: Database) -> None:
+    load(any_database, "flat", hosts=3)
+    keeper = Keeper(any_database, CONF)
+    with any_database.transaction() as session:
+        set_used(session, 0, 1)
+    trees(keeper, any_database)
+    with any_database.transaction() as session:
+        for table in (ProviderRow, InventoryRow, ChangeRow):
+            session.connection().execute(delete(table))
+    assert trees(keeper, any_database) == []
+
+
 def test_readers_in_many_threads_miss_nothing_that_was_acknowledged(any_database: Database) -> None:
     hosts, rounds = 6, 12
     load(any_database, "flat", hosts=hosts)

@@ -9,20 +9,22 @@ order the transactions commit, and one that stays open for hours costs one look 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     Connection,
-    Select,
+    Executable,
     Text,
     bindparam,
     cast,
     delete,
     func,
     insert,
+    literal,
+    null,
     or_,
     select,
 )
@@ -44,10 +46,12 @@ TOUCHED = "kcloud.placement.touched"
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a reader has read. SQLite: rows up to `past`. PostgreSQL: transactions before `past` but for
-    those that were open."""
+    """How far a reader has read: up to the row `last`, written at `mark`. On PostgreSQL, transactions before
+    `past` but for those that were `open`."""
 
-    past: int
+    last: int = 0
+    mark: datetime | None = None
+    past: int = 0
     open: frozenset[int] = frozenset()
 
 
@@ -56,27 +60,41 @@ def _as_number(transaction: ColumnElement[object]) -> ColumnElement[int]:
     return cast(cast(transaction, Text), BigInteger)
 
 
-def _unseen_on_postgresql() -> Select[tuple[str, int | None, UUID | None, str | None]]:
-    """One statement, so that the rows and the snapshot that they are read by belong together. Where there are
-    no rows there is still one, of the snapshot alone."""
+_FOUND = (col(ChangeRow.seq), col(ChangeRow.root_id), col(ChangeRow.kind), col(ChangeRow.created_at))
+_MARK = (
+    select(col(ChangeRow.created_at))
+    .where(col(ChangeRow.seq) == bindparam("last"))
+    .scalar_subquery()
+    .label("mark")
+)
+"""When the last row that was read was written, if it is still there."""
+
+
+def _unseen() -> Executable:
+    """Where there are no rows there is still one, of what else is asked."""
+    always = select(literal(1)).subquery()
+    return select(_MARK, null().label("snapshot"), null().label("own"), *_FOUND).select_from(
+        always.outerjoin(ChangeRow, col(ChangeRow.seq) > bindparam("last"))
+    )
+
+
+def _unseen_on_postgresql() -> Executable:
+    """One statement, so that the rows and the snapshot that they are read by belong together."""
     snapshot = cast(func.pg_current_snapshot(), Text).label("snapshot")
     now = select(snapshot, _as_number(func.pg_current_xact_id_if_assigned()).label("own")).subquery()
     transaction = col(ChangeRow.transaction)
     was_open = transaction == func.any(bindparam("open", type_=ARRAY(BigInteger)))
     unseen = or_(transaction >= bindparam("past"), was_open)
     not_mine = transaction.is_distinct_from(now.c.own)
-    return select(
-        now.c.snapshot, now.c.own, col(ChangeRow.root_id), col(ChangeRow.kind)
-    ).select_from(now.outerjoin(ChangeRow, unseen & not_mine))  # fmt: skip
+    return select(_MARK, now.c.snapshot, now.c.own, *_FOUND).select_from(
+        now.outerjoin(ChangeRow, unseen & not_mine)
+    )
 
 
 # Made once: this is asked before every read, and making it takes longer than asking.
 _TOUCH = insert(ChangeRow)
 _TOUCH_ON_POSTGRESQL = _TOUCH.values(transaction=_as_number(func.pg_current_xact_id()))
-_UNSEEN = select(col(ChangeRow.seq), col(ChangeRow.root_id), col(ChangeRow.kind)).where(
-    col(ChangeRow.seq) > bindparam("past")
-)
-_UNSEEN_ON_POSTGRESQL = _unseen_on_postgresql()
+_UNSEEN = {"sqlite": _unseen(), "postgresql": _unseen_on_postgresql()}
 
 
 def touch(session: Session, root_ids: Iterable[UUID], kind: str = SHAPE) -> None:
@@ -107,23 +125,35 @@ def only_reads(session: Session) -> bool:
 
 def position(connection: Connection) -> Position:
     """Where the journal stands for this connection."""
-    if connection.dialect.name == "postgresql":
-        return _since_on_postgresql(connection, Position(LAST))[1]
-    last = connection.execute(select(func.max(col(ChangeRow.seq)))).scalar()
-    return Position(last or 0)
+    newest = (
+        select(col(ChangeRow.seq), col(ChangeRow.created_at)).order_by(col(ChangeRow.seq).desc()).limit(1)
+    )
+    row = connection.execute(newest).first()
+    found = since(connection, Position(row[0] or 0, row[1], LAST) if row else Position(past=LAST))
+    return found[1] if found is not None else Position()
 
 
-def since(connection: Connection, last: Position) -> tuple[Mapping[UUID, str], Position]:
+def since(connection: Connection, before: Position) -> tuple[Mapping[UUID, str], Position] | None:
     """Trees touched by what was committed since, with the stronger kind of what was done to each; and how far
-    that reads. On SQLite the connection must not have written."""
-    if connection.dialect.name == "postgresql":
-        return _since_on_postgresql(connection, last)
+    that reads. None: the journal goes back so far no more. On SQLite the connection must not have written."""
+    asked = {"last": before.last, "past": before.past, "open": sorted(before.open)}
+    if connection.dialect.name == "sqlite":
+        asked = {"last": before.last}
     kinds: dict[UUID, str] = {}
-    past = last.past
-    for seq, root_id, kind in connection.execute(_UNSEEN, {"past": last.past}):
-        past = max(past, seq or 0)
-        _note(kinds, root_id, kind)
-    return kinds, Position(past)
+    last, mark = before.last, before.mark
+    row = None
+    for row in connection.execute(_UNSEEN[connection.dialect.name], asked):
+        if before.last and row.mark != before.mark:
+            return None
+        if row.seq is None:
+            break
+        if row.seq > last:
+            last, mark = row.seq, row.created_at
+        if kinds.get(row.root_id) != SHAPE:
+            kinds[row.root_id] = row.kind
+    if row is None or row.snapshot is None:
+        return kinds, Position(last, mark)
+    return kinds, Position(last, mark, *_parsed(row.snapshot, row.own))
 
 
 def any_older(session: Session, seconds: float) -> bool:
@@ -140,30 +170,14 @@ def prune(session: Session, seconds: float) -> int:
 
 
 def _outdated(seconds: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    # The last row stays: SQLite hands out the highest seq plus one, and must not hand out one twice.
+    # The last row stays: by it readers know the journal again, and SQLite hands out the highest seq plus one.
     highest = select(func.max(col(ChangeRow.seq))).scalar_subquery()
     limit = utcnow() - timedelta(seconds=seconds)
     return col(ChangeRow.created_at) < limit, col(ChangeRow.seq) < highest
 
 
-def _since_on_postgresql(connection: Connection, last: Position) -> tuple[Mapping[UUID, str], Position]:
-    kinds: dict[UUID, str] = {}
-    position = last
-    asked = {"past": last.past, "open": sorted(last.open)}
-    for row in connection.execute(_UNSEEN_ON_POSTGRESQL, asked):
-        position = _parsed(row.snapshot, row.own)
-        if row.root_id is not None:
-            _note(kinds, row.root_id, row.kind)
-    return kinds, position
-
-
-def _note(kinds: dict[UUID, str], root_id: UUID, kind: str) -> None:
-    if kinds.get(root_id) != SHAPE:
-        kinds[root_id] = kind
-
-
-def _parsed(snapshot: str, own: int | None) -> Position:
+def _parsed(snapshot: str, own: int | None) -> tuple[int, frozenset[int]]:
     """From `xmin:xmax:open,open`. One's own transaction is as good as open, and not among them."""
     _, past, listed = snapshot.split(":")
     still_open = {int(number) for number in listed.split(",") if number}
-    return Position(int(past), frozenset(still_open if own is None else still_open | {own}))
+    return int(past), frozenset(still_open if own is None else still_open | {own})

@@ -35,7 +35,7 @@ class Keeper:
         self._clock = clock
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._position = journal.Position(0)
+        self._position = journal.Position()
         self._asked = 0
         """How often somebody began to read the journal; below, whose reading this snapshot is, and when."""
         self._answered = 0

@@ -34,7 +34,10 @@ def refreshed(
     connection: Connection, snapshot: Snapshot, position: journal.Position
 ) -> tuple[Snapshot, journal.Position] | None:
     """With what was committed since `position`; None where reading everything is less work."""
-    touched, position = journal.since(connection, position)
+    news = journal.since(connection, position)
+    if news is None:
+        return None
+    touched, position = news
     if not touched:
         return snapshot, position
     if len(touched) > max(FEW, snapshot.trees // 2):
