@@ -1,9 +1,6 @@
 """Placement's routes about what is used: by a project, and of a provider."""
 
-from typing import Annotated
-from uuid import UUID
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.policy import allow
@@ -16,25 +13,13 @@ from kcloud_api.placement import (
     usages,
 )
 from kcloud_api.placement.exchange import answer
-from kcloud_api.placement.microversion import minor_of
-from kcloud_api.placement.routing import requires
-from kcloud_common.errors import NotFound
+from kcloud_api.placement.microversion import NEWEST, minor_of
+from kcloud_api.placement.routing import ProviderId, asks, requires
 
 router = APIRouter()
 
 
-def _provider_id(provider_id: str) -> UUID:
-    """What is no UUID names no provider."""
-    try:
-        return UUID(provider_id)
-    except ValueError:
-        raise NotFound(f"No resource provider with uuid {provider_id} found") from None
-
-
-ProviderId = Annotated[UUID, Depends(_provider_id)]
-
-
-@router.get("/usages")
+@router.get("/usages", openapi_extra=asks(allocation_bodies.usages_form(NEWEST)))
 def show_usages(request: Request, session: SessionDep, caller: CallerDep) -> Response:
     params = dict(request.query_params)
     allow(request, caller, policies.USAGES, {"project_id": params.get("project_id")})
@@ -45,16 +30,14 @@ def show_usages(request: Request, session: SessionDep, caller: CallerDep) -> Res
     return answer(request, allocation_views.of_usages(found, asked, minor))
 
 
-@router.get("/resource_providers/{provider_id}/usages", dependencies=[requires(policies.PROVIDER_USAGES)])
+@router.get("/resource_providers/{uuid}/usages", dependencies=[requires(policies.PROVIDER_USAGES)])
 def list_usages(request: Request, session: SessionDep, provider_id: ProviderId) -> Response:
     found = providers.get_provider(session, provider_id)
     used = usages.used_of_provider(session, provider_id)
     return answer(request, {"resource_provider_generation": found.generation, "usages": used})
 
 
-@router.get(
-    "/resource_providers/{provider_id}/allocations", dependencies=[requires(policies.PROVIDER_ALLOCATIONS)]
-)
+@router.get("/resource_providers/{uuid}/allocations", dependencies=[requires(policies.PROVIDER_ALLOCATIONS)])
 def list_allocations(request: Request, session: SessionDep, provider_id: ProviderId) -> Response:
     found = providers.get_provider(session, provider_id)
     held = usages.of_provider(session, provider_id)
