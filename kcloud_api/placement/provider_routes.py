@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Request, Response
 
 from kcloud_api.http.transaction import SessionDep
-from kcloud_api.placement import editing, listing, policies, providers, schemas
+from kcloud_api.placement import editing, listing, policies, provider_list, providers, schemas
 from kcloud_api.placement import provider_views as views
 from kcloud_api.placement.exchange import RawBody, answer
 from kcloud_api.placement.microversion import minor_of
@@ -33,8 +33,8 @@ MOVES = 37
 def list_providers(request: Request, session: SessionDep) -> Response:
     minor = minor_of(request)
     found = listing.providers(session, provider_query(request.query_params.multi_items(), minor))
-    content, modified = views.providers(found, minor, mount_of(request))
-    return answer(request, content, modified)
+    content = {"resource_providers": provider_list.written(found, minor, mount_of(request))}
+    return answer(request, content, provider_list.latest(found))
 
 
 @router.post(

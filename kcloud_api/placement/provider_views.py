@@ -1,7 +1,6 @@
 """Shapes what placement says about providers; what an older client does not know is left out. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -37,12 +36,6 @@ def provider(record: ProviderRecord, minor: int, prefix: str) -> Json:
         shown["parent_provider_uuid"] = str(record.parent_id) if record.parent_id is not None else None
         shown["root_provider_uuid"] = str(record.root_id)
     return shown
-
-
-def providers(records: Sequence[ProviderRecord], minor: int, prefix: str) -> tuple[Json, datetime | None]:
-    """With the time of the latest change."""
-    modified = max((record.updated_at for record in records), default=None)
-    return {"resource_providers": [provider(record, minor, prefix) for record in records]}, modified
 
 
 def inventory(stock: Stock) -> Json:
