@@ -155,6 +155,12 @@ def test_isolated_groups_want_as_many_providers() -> None:
     assert _names(snapshot, request, "created") == ["host-2"]
 
 
+def test_equal_groups_that_ask_for_what_nobody_has_find_nothing() -> None:
+    snapshot = snapshot_of([host(1)])
+    nowhere = Group({"CUSTOM_NOWHERE": 1, "PGPU": 1})
+    assert _names(snapshot, ResourceRequest({"_1": nowhere, "_2": nowhere}), "created") == []
+
+
 def test_a_tree_is_found_by_any_of_its_providers() -> None:
     snapshot = snapshot_of([host(1), host(2)])
     assert snapshot.tree(host(2).root.id) == host(2)

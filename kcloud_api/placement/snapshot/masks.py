@@ -113,7 +113,7 @@ class _Look:
 
     def _places_at(self, need: Need, serving: Ints) -> Ints | None:
         """How many of the equal groups each of these providers can serve; None: one each."""
-        if self.request.group_policy == "isolate" or len(need.suffixes) == 1:
+        if self.request.group_policy == "isolate" or len(need.suffixes) == 1 or not len(serving):
             return None
         places = np.full(len(serving), len(need.suffixes), dtype=np.int64)
         for name, amount in need.amounts:
