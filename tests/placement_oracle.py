@@ -274,3 +274,19 @@ def world(seed: int) -> tuple[Forest, ResourceRequest]:
     dice = Dice(seed)
     dice.harsh = dice.choice([0.0, 0.1, 0.3])
     return random_forest(dice), random_request(dice)
+
+
+def crowded_world(seed: int) -> tuple[Forest, ResourceRequest]:
+    """One tree, and four groups that want the same and stand in each other's way."""
+    dice = Dice(seed)
+    dice.harsh = dice.choice([0.0, 0.1])
+    tree = random_tree(dice, 100, 6, 0.0)
+    suffixes = ("_1", "_2", "_3", "_4")
+    lonely = dice.choice([None, "_1"])
+    sizes = [dice.randint(2, 4) for _ in range(dice.choice([0, 1, 2]))]
+    subtrees = [frozenset(dice.sample(suffixes, size)) for size in sizes]
+    if lonely is not None and lonely not in frozenset().union(*subtrees):
+        subtrees.append(frozenset({lonely, "_2"}))
+    groups = {suffix: random_group(dice, 1, resourceless=suffix == lonely) for suffix in suffixes}
+    policy = dice.choice(["none", "isolate", "isolate"])
+    return (tree,), ResourceRequest(groups, group_policy=policy, same_subtrees=tuple(subtrees))

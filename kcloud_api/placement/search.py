@@ -12,6 +12,8 @@ from kcloud_api.placement.matching import can_all_be_matched
 from kcloud_api.placement.slots import Plan, Slot
 from kcloud_api.placement.subtrees import Subtrees
 
+FIRST_DOUBTS = 2
+"""After so many dead ends, and no way found, it pays to ask whether each subtree can be served at all."""
 MANY_DEAD_ENDS = 16
 """After so many it pays to ask, before going on, whether the slots that want a provider each can get one."""
 
@@ -81,6 +83,8 @@ class _Search:
                 stack.pop()
                 if found == found_before.pop():
                     self._failed.add(self._key(depth))
+                    if not found and len(self._failed) == FIRST_DOUBTS and not self._can_be_served():
+                        return
                 if stack:
                     self._empty(depth - 1)
             elif depth == last:
@@ -141,6 +145,9 @@ class _Search:
             self._taken[at, name] -= amount
         if self._subtrees is not None:
             self._subtrees.pop(slot)
+
+    def _can_be_served(self) -> bool:
+        return self._subtrees is None or self._subtrees.can_be_served()
 
     def _is_hopeless(self, depth: int) -> bool:
         if self._key(depth) in self._failed:

@@ -8,6 +8,7 @@ take it or one above it.
 from typing import NamedTuple
 
 from kcloud_api.placement.ground import Ground, Options, Path
+from kcloud_api.placement.matching import can_all_be_matched
 from kcloud_api.placement.slots import Plan, Slot
 
 
@@ -21,6 +22,8 @@ class Joint(NamedTuple):
 
 class Subtrees:
     def __init__(self, plan: Plan, ground: Ground, options: list[Options]) -> None:
+        self._plan = plan
+        self._options = options
         self._paths = ground.paths()
         self._parents = {above for path in self._paths for above in path[:-1]}
         self._next: list[Joint] = []
@@ -34,6 +37,24 @@ class Subtrees:
             here = (self._paths[at][-1] for at in places) if number in slot.subtrees else ()
             found.append(found[-1].union(here))
         return found[::-1]
+
+    def can_be_served(self) -> bool:
+        """Whether for each there is a provider with enough at and below it: an answer for the whole tree, and
+        not as cheap as filling a slot."""
+        return all(self._has_head(number) for number in range(len(self._joints)))
+
+    def _has_head(self, number: int) -> bool:
+        wanted = [
+            (slot, places)
+            for slot, places in zip(self._plan.slots, self._options, strict=True)
+            if number in slot.subtrees
+        ]
+        for head in set().union(*(places for _, places in wanted)):
+            above = self._paths[head]
+            below = [{at for at in places if self._paths[at][: len(above)] == above} for _, places in wanted]
+            if all(below) and (not wanted[0][0].isolated or can_all_be_matched(below)):
+                return True
+        return not wanted
 
     def may(self, slot: Slot, depth: int, at: int) -> bool:
         """Whether the slot can have this provider, as far as can be said now."""
@@ -59,10 +80,10 @@ class Subtrees:
         """What of the choice so far matters for the rest."""
         return tuple(joints[-1] if joints else None for joints in self._joints)
 
-    def kind(self, at: int) -> Path:
+    def kind(self, at: int) -> tuple[Path, int]:
         """Providers that lie alike: the same parent, nothing below; any other is like itself alone."""
         path = self._paths[at]
-        return path if path[-1] in self._parents else path[:-1]
+        return (path, at) if path[-1] in self._parents else (path[:-1], -1)
 
     def _joined(self, number: int, at: int) -> Joint:
         path = self._paths[at]

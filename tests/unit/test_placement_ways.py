@@ -13,7 +13,16 @@ from kcloud_api.placement.matching import can_all_be_matched
 from kcloud_api.placement.request import Group, ResourceRequest, all_of
 from kcloud_api.placement.tree import Provider, Tree
 from kcloud_api.placement.ways import Way, all_ways, ways
-from tests.placement_oracle import SHARES, WORLDS, Answer, answer, attached, brute_force, world
+from tests.placement_oracle import (
+    SHARES,
+    WORLDS,
+    Answer,
+    answer,
+    attached,
+    brute_force,
+    crowded_world,
+    world,
+)
 from tests.thoroughness import examples
 
 DEVICE = Group({"PGPU": 1})
@@ -52,6 +61,17 @@ def test_every_way_is_found_once_and_none_is_invented(seed: int) -> None:
     everything = brute_force(forest, request)
     event(f"answers: {min(len(everything), 3)}")
     found = answers(all_ways(attached(forest), request))
+    assert len(found) == len(set(found))
+    assert set(found) == everything
+
+
+@settings(max_examples=examples(800), deadline=None)
+@given(WORLDS)
+def test_where_groups_stand_in_each_others_way_none_is_lost(seed: int) -> None:
+    forest, request = crowded_world(seed)
+    everything = brute_force(forest, request)
+    event(f"answers: {min(len(everything), 3)}")
+    found = answers(all_ways(forest, request))
     assert len(found) == len(set(found))
     assert set(found) == everything
 
