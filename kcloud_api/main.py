@@ -21,7 +21,7 @@ from kcloud_api.http.metrics import Measured
 from kcloud_api.http.policy import Enforcer, PolicyRule
 from kcloud_api.http.prefixes import AT_ROOT, Prefixes
 from kcloud_api.identity.authentication import keystone
-from kcloud_api.placement.snapshot.keeper import Keeper
+from kcloud_api.placement.snapshot.keeper import keeper_of
 from kcloud_api.workers import Served, Workers
 from kcloud_common import log
 from kcloud_common.config import BadConfig, Conf
@@ -45,7 +45,7 @@ def build_app(database: Database, conf: Conf, bus: Bus, services: Sequence[str] 
     """The whole API, or the named services; one alone is served at `/`. Raises BadConfig."""
     names = checked_services(services)
     enforcer = Enforcer(_all_rules(), conf.api.policy_file)
-    keeper = Keeper(database, conf.placement) if conf.placement.snapshot else None
+    keeper = keeper_of(database, conf.placement)
     apps: dict[str, ASGIApp] = {}
     for name in names:
         app: FastAPI = import_module(SERVICES[name]).build()

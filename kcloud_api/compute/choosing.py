@@ -13,6 +13,7 @@ from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.records import DevicePlace
 from kcloud_api.placement import service as placement
 from kcloud_api.placement.request import ResourceRequest
+from kcloud_api.placement.snapshot.keeper import Keeper
 from kcloud_api.placement.ways import Candidate, Way
 from kcloud_api.scheduler.apart import Apart, miss
 from kcloud_api.scheduler.choose import Sites, choose_devices, has_choice
@@ -31,11 +32,15 @@ class Found:
     apart: Apart
 
 
-def candidates(session: Session, request: ResourceRequest, policy: Policy, *, limit: int) -> Found:
-    """At most `limit` hosts. When there is none, every host that could serve was passed over."""
+def candidates(
+    session: Session, request: ResourceRequest, policy: Policy, *, limit: int, keeper: Keeper | None = None
+) -> Found:
+    """At most `limit` hosts, out of the snapshot of `keeper` or out of SQL. When there is none, every host that
+    could serve was passed over."""
     found: list[Candidate] = []
     apart = Apart()
-    for way, sites in _with_sites(session, placement.serving(session, request), first=limit):
+    ways = placement.serving(session, request, keeper=keeper)
+    for way, sites in _with_sites(session, ways, first=limit):
         outcome = choose_devices(way, sites, policy)
         if isinstance(outcome, Impossible):
             apart = apart.and_one(miss(way, sites, policy, outcome))

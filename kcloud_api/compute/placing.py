@@ -27,6 +27,7 @@ from kcloud_api.placement import service as placement
 from kcloud_api.placement.candidates import Candidate
 from kcloud_api.placement.ledger import Ledger
 from kcloud_api.placement.request import ResourceRequest
+from kcloud_api.placement.snapshot.keeper import Keeper
 from kcloud_api.scheduler import reasons
 from kcloud_api.scheduler.apart import Apart, narrowed
 from kcloud_api.scheduler.device_policy import device_policy
@@ -54,9 +55,20 @@ class Unplaced:
     apart: Apart
 
 
-def place_next(session: Session, policy: Policy = Policy.PACK) -> UUID | Unplaced | None:
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """How hosts are looked for: by which policy where a flavor has none, and in whose snapshot."""
+
+    policy: Policy
+    keeper: Keeper | None
+
+
+def place_next(
+    session: Session, policy: Policy = Policy.PACK, keeper: Keeper | None = None
+) -> UUID | Unplaced | None:
     """Place the server that waits longest, or give it a fault; its id, or None when none waits. Unplaced is
-    to be explained and then refused. `policy` is for devices of which the flavor says nothing."""
+    to be explained and then refused. `policy` is for devices of which the flavor says nothing; hosts are
+    found in the snapshot of `keeper`, or in SQL."""
     row = session.exec(
         select(ServerRow)
         .where(ServerRow.state == State.PLACING)
@@ -68,7 +80,7 @@ def place_next(session: Session, policy: Policy = Policy.PACK) -> UUID | Unplace
     if row is None:
         return None
     with logs.asked_by(actions.requests(session, [row.id]).get(row.id, "")):
-        unplaced = _decide(session, row, policy)
+        unplaced = _decide(session, row, _Search(policy, keeper))
     session.flush()
     return unplaced or row.id
 
@@ -94,10 +106,10 @@ def refuse(session: Session, unplaced: Unplaced, ledger: Ledger) -> None:
     session.flush()
 
 
-def _decide(session: Session, row: ServerRow, policy: Policy) -> Unplaced | None:
+def _decide(session: Session, row: ServerRow, search: _Search) -> Unplaced | None:
     try:
         with session.begin_nested():
-            return _place(session, row, policy)
+            return _place(session, row, search)
     except BadRequest as error:
         _fault(session, row, error.code, error.message)
     except OperationalError:
@@ -110,13 +122,13 @@ def _decide(session: Session, row: ServerRow, policy: Policy) -> Unplaced | None
     return None
 
 
-def _place(session: Session, row: ServerRow, default: Policy) -> Unplaced | None:
+def _place(session: Session, row: ServerRow, search: _Search) -> Unplaced | None:
     flavor = FlavorSnapshot.model_validate(row.flavor).shape
     request = from_flavor(flavor)
-    policy = device_policy(flavor.extra_specs, default)
+    policy = device_policy(flavor.extra_specs, search.policy)
     lost = "no candidate was left"
     for _ in range(ROUNDS):
-        found = choosing.candidates(session, request, policy, limit=CANDIDATES)
+        found = choosing.candidates(session, request, policy, limit=CANDIDATES, keeper=search.keeper)
         if not found.candidates:
             return Unplaced(row.id, request, found.apart)
         for candidate in found.candidates:

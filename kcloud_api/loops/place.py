@@ -10,7 +10,7 @@ from kcloud_api.db.engine import Database
 from kcloud_api.loops.loop import Loop
 from kcloud_api.placement import explaining
 from kcloud_api.placement.ledger import UNKNOWN, Ledger
-from kcloud_api.placement.snapshot.keeper import Keeper
+from kcloud_api.placement.snapshot.keeper import Keeper, keeper_of
 from kcloud_api.scheduler.topology import Policy
 from kcloud_common.config import Conf
 
@@ -19,9 +19,7 @@ log = logging.getLogger(__name__)
 
 def start(database: Database, bus: Bus, conf: Conf) -> Loop:
     """Several may run, in several controllers: each takes a server that no other has taken."""
-
-    keeper = Keeper(database, conf.placement) if conf.placement.snapshot else None
-
+    keeper = keeper_of(database, conf.placement)
     policy = Policy(conf.scheduler.device_policy)
 
     def turn() -> bool:
@@ -34,7 +32,7 @@ def place_one(database: Database, keeper: Keeper | None = None, policy: Policy =
     """Place or refuse the server that waits longest; False when none waits. A refusal is worked out without a
     lock: a server that another turn has placed or refused meanwhile is left alone."""
     with database.transaction() as session:
-        outcome = place_next(session, policy)
+        outcome = place_next(session, policy, keeper)
     if isinstance(outcome, Unplaced):
         ledger = _ledger(database, outcome, keeper)
         with database.transaction() as session:

@@ -7,6 +7,7 @@ started. Readers that come while somebody asks share the next answer: they all w
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """One per Database. Costs nothing before the first question: no query, no thread, no numpy."""
+    """One per Database (`keeper_of`). It costs nothing before the first question: no query, no numpy."""
 
     def __init__(
         self, database: Database, conf: PlacementConf, clock: Callable[[], float] = time.monotonic
@@ -100,6 +101,18 @@ class Keeper:
             # Compiling each of the long statements takes longer than running it.
             still.execute(text("SET LOCAL jit = off"))
             yield still
+
+
+_keepers: weakref.WeakKeyDictionary[Database, Keeper] = weakref.WeakKeyDictionary()
+_finding = threading.Lock()
+
+
+def keeper_of(database: Database, conf: PlacementConf) -> Keeper | None:
+    """The one that API and loops of a process share; None where configuration wants no snapshot."""
+    if not conf.snapshot:
+        return None
+    with _finding:
+        return _keepers.setdefault(database, Keeper(database, conf))
 
 
 def _extent(snapshot: "Snapshot", seconds: float) -> dict[str, float]:
