@@ -35,8 +35,8 @@ class Found:
 def candidates(
     session: Session, request: ResourceRequest, policy: Policy, *, limit: int, keeper: Keeper | None = None
 ) -> Found:
-    """At most `limit` hosts, out of the snapshot of `keeper` or out of SQL. When there is none, every host that
-    could serve was passed over."""
+    """At most `limit` hosts, out of the snapshot of `keeper` or out of SQL. When there is none, every host
+    that could serve was passed over."""
     found: list[Candidate] = []
     apart = Apart()
     ways = placement.serving(session, request, keeper=keeper)
