@@ -1,6 +1,7 @@
 """Counts and times requests for Prometheus by service, method and status: few labels, no paths, no ids."""
 
 import time
+from functools import cache
 
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from starlette.responses import Response
@@ -39,8 +40,19 @@ class Measured:
         finally:
             service = str(scope["state"].get("service", "root"))
             method = scope["method"] if scope["method"] in METHODS else "other"
-            REQUESTS.labels(service, method, str(status)).inc()
-            SECONDS.labels(service, method).observe(time.perf_counter() - started)
+            _requests(service, method, status).inc()
+            _seconds(service, method).observe(time.perf_counter() - started)
+
+
+@cache
+def _requests(service: str, method: str, status: int) -> Counter:
+    """Looked up once: there are few, for there are no labels that a client could make up."""
+    return REQUESTS.labels(service, method, str(status))
+
+
+@cache
+def _seconds(service: str, method: str) -> Histogram:
+    return SECONDS.labels(service, method)
 
 
 def exposition() -> Response:

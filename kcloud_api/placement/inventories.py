@@ -5,17 +5,37 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlmodel import Session, col
 
 from kcloud_api.placement import names, syncing, vocabulary
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.conflicts import InventoryInUse
 from kcloud_api.placement.locking import advanced, locked, retried
-from kcloud_api.placement.providers import ProviderRecord
+from kcloud_api.placement.providers import ProviderRecord, unknown
 from kcloud_api.placement.snapshot import journal
-from kcloud_api.placement.tables import InventoryRow
+from kcloud_api.placement.tables import InventoryRow, ProviderRow
 from kcloud_common.errors import BadRequest, NotFound, StaleGeneration
+
+COLUMNS = (
+    col(InventoryRow.resource_class), col(InventoryRow.updated_at),
+    col(InventoryRow.total), col(InventoryRow.reserved), col(InventoryRow.min_unit),
+    col(InventoryRow.max_unit), col(InventoryRow.step_size), col(InventoryRow.allocation_ratio),
+    col(InventoryRow.used),
+)  # fmt: skip
+"""From the third they are in the order of Stock's fields."""
+OF_PROVIDER = (
+    select(*COLUMNS)
+    .where(col(InventoryRow.provider_id) == bindparam("provider_id"))
+    .order_by(col(InventoryRow.resource_class))
+)
+"""Built once, as providers.ONE is."""
+WITH_GENERATION = (
+    select(col(ProviderRow.generation), *COLUMNS)
+    .outerjoin_from(ProviderRow, InventoryRow, col(InventoryRow.provider_id) == col(ProviderRow.id))
+    .where(col(ProviderRow.id) == bindparam("provider_id"))
+    .order_by(col(InventoryRow.resource_class))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +46,16 @@ class Stored:
 
 def of_provider(session: Session, provider_id: UUID) -> Mapping[str, Stored]:
     """By class."""
-    statement = (
-        select(
-            col(InventoryRow.resource_class), col(InventoryRow.updated_at),
-            col(InventoryRow.total), col(InventoryRow.reserved), col(InventoryRow.min_unit),
-            col(InventoryRow.max_unit), col(InventoryRow.step_size), col(InventoryRow.allocation_ratio),
-            col(InventoryRow.used),
-        )
-        .where(col(InventoryRow.provider_id) == provider_id)
-        .order_by(col(InventoryRow.resource_class))
-    )  # fmt: skip
-    # The columns from the third are in the order of Stock's fields.
-    rows = session.connection().execute(statement)
+    rows = session.connection().execute(OF_PROVIDER, {"provider_id": provider_id})
     return {row[0]: Stored(Stock(*row[2:]), row[1]) for row in rows}
+
+
+def with_generation(session: Session, provider_id: UUID) -> tuple[int, Mapping[str, Stored]]:
+    """The provider's generation and what it has, as they were at one moment. NotFound for no provider."""
+    rows = session.connection().execute(WITH_GENERATION, {"provider_id": provider_id}).all()
+    if not rows:
+        raise unknown(provider_id)
+    return rows[0][0], {row[1]: Stored(Stock(*tuple(row)[3:]), row[2]) for row in rows if row[1] is not None}
 
 
 def check_generation(provider: ProviderRecord, generation: int) -> None:

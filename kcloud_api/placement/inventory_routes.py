@@ -24,11 +24,10 @@ LIMITS = ("total", "reserved", "min_unit", "max_unit", "step_size")
 
 @router.get("", dependencies=[requires(policies.INVENTORIES_LIST)])
 def list_inventories(request: Request, session: SessionDep, provider_id: ProviderId) -> Response:
-    provider = providers.get_provider(session, provider_id)
-    stored = inventories.of_provider(session, provider_id)
+    generation, stored = inventories.with_generation(session, provider_id)
     modified = max((each.updated_at for each in stored.values()), default=None)
     stocks = {name: each.stock for name, each in stored.items()}
-    return answer(request, views.inventories(provider.generation, stocks), modified)
+    return answer(request, views.inventories(generation, stocks), modified)
 
 
 @router.post(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlmodel import Session, col
 
 from kcloud_api.placement.tables import ProviderRow
@@ -28,15 +28,20 @@ COLUMNS = (
     col(ProviderRow.root_id), col(ProviderRow.updated_at),
 )  # fmt: skip
 """In the order of ProviderRecord's fields."""
+ONE = select(*COLUMNS).where(col(ProviderRow.id) == bindparam("provider_id"))
+"""Built once: building a statement and fitting its answer to it cost more than the question."""
 
 
 def get_provider(session: Session, provider_id: UUID) -> ProviderRecord:
     """NotFound when there is none."""
-    statement = select(*COLUMNS).where(col(ProviderRow.id) == provider_id)
-    row = session.connection().execute(statement).first()
+    row = session.connection().execute(ONE, {"provider_id": provider_id}).first()
     if row is None:
-        raise NotFound(f"No resource provider with uuid {provider_id} found")
+        raise unknown(provider_id)
     return ProviderRecord(*row)
+
+
+def unknown(provider_id: UUID) -> NotFound:
+    return NotFound(f"No resource provider with uuid {provider_id} found")
 
 
 def root_names(session: Session, provider_ids: Collection[UUID]) -> Mapping[UUID, str]:
