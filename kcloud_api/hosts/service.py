@@ -13,7 +13,6 @@ from kcloud_api.hosts import availability
 from kcloud_api.hosts.records import HostRecord, HostState
 from kcloud_api.hosts.tables import EnrolmentRow, HostRow, StrayRow
 from kcloud_api.placement import service as placement
-from kcloud_api.placement.inventory import HostInventory
 from kcloud_common.errors import BadRequest, Conflict, NotFound
 
 log = logging.getLogger(__name__)
@@ -57,9 +56,8 @@ def delete_host(session: Session, host_id: UUID) -> None:
     strays = session.exec(select(StrayRow.server_id).where(StrayRow.host_id == host_id)).first()
     if strays is not None or assigning.holds_servers(session, host_id):
         raise Conflict(f"Host {row.name} holds servers: delete them first.")
-    # An empty provider is left, under a name that nobody wants: a new host may have the old name.
-    placement.sync_host(session, HostInventory(host_id, f"removed-{host_id}", {}, frozenset()))
     placement.set_host_available(session, host_id, False)
+    placement.remove_host(session, host_id)
     assigning.remove_host(session, host_id)
     session.exec(delete(EnrolmentRow).where(col(EnrolmentRow.host_id) == host_id))
     session.delete(row)

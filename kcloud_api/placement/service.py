@@ -26,8 +26,16 @@ from kcloud_api.placement.ways import all_ways as all_ways_of
 from kcloud_common.errors import StaleGeneration
 
 __all__ = [
-    "ConsumerRecord", "all_ways", "allocations", "candidates", "claim", "release", "serving",
-    "set_host_available", "sync_host",
+    "ConsumerRecord",
+    "all_ways",
+    "allocations",
+    "candidates",
+    "claim",
+    "release",
+    "remove_host",
+    "serving",
+    "set_host_available",
+    "sync_host",
 ]  # fmt: skip
 
 STATUS_TRAITS = {"host_down": {HOST_DOWN, HOST_NOT_READY}, "host_not_ready": {HOST_NOT_READY}}
@@ -38,6 +46,12 @@ def sync_host(session: Session, host: HostInventory) -> None:
     """Make the host's tree say what its report says. Idempotent; generations rise only where something
     changed. AlreadyExists when another provider has one of the names."""
     syncing.sync_host(session, host)
+
+
+def remove_host(session: Session, host_id: UUID) -> None:
+    """Take the host's tree away. What holds allocations or was put there by an API client stays, under a name
+    that nobody wants: a new host may have the old one. Idempotent."""
+    syncing.remove_host(session, host_id)
 
 
 def set_host_available(

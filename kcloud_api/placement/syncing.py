@@ -17,6 +17,7 @@ from kcloud_api.placement.snapshot import journal
 from kcloud_api.placement.sync_plan import Change, Current, plan
 from kcloud_api.placement.tables import (
     AggregateRow,
+    AllocationRow,
     InventoryRow,
     Origin,
     ProviderRow,
@@ -46,6 +47,17 @@ def sync_host(session: Session, host: HostInventory) -> None:
         _apply(session, host.host_id, change)
     session.flush()
     journal.touch(session, [host.host_id])
+
+
+def remove_host(session: Session, host_id: UUID) -> None:
+    """See service.remove_host."""
+    sync_host(session, HostInventory(host_id, f"removed-{host_id}", {}, frozenset()))
+    generations.lock(session, [host_id])
+    others = select(ProviderRow.id).where(ProviderRow.root_id == host_id, ProviderRow.id != host_id)
+    held = select(AllocationRow.consumer_id).where(AllocationRow.provider_id == host_id)
+    if session.exec(others.limit(1)).first() is None and session.exec(held.limit(1)).first() is None:
+        forget_provider(session, host_id)
+    journal.touch(session, [host_id])
 
 
 def insert_missing(session: Session, table: type[SQLModel], names: Collection[str]) -> None:

@@ -185,6 +185,7 @@ def test_a_host_shows_what_it_reported_and_is_deleted_only_when_it_holds_nothing
     assert admin.delete(path).status_code == 204
     assert admin.get(path).status_code == 404
     assert agent.call("POST", "session").status_code == 401
+    assert admin.get("/placement/resource_providers").json() == {"resource_providers": []}
     again = ScriptedAgent.enrol(admin, "host-1")
     again.report()
     assert again.host_id != agent.host_id
