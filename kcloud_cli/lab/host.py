@@ -132,7 +132,8 @@ def reboot(host: LabHost) -> None:
     """Reset the machine as a power cut would, after its disk is written; returns when it is ready again."""
     boots = host.files.console.read_bytes().count(READY)
     with suppress(LabError):
-        run(host.ssh_command("sync"))
+        # A host that hangs cannot write its disk, and is reset all the same.
+        run(["timeout", "60", *host.ssh_command("sync")])
     monitor.execute(host.files.monitor, "system_reset")
     _wait_ready(host.files, boots + 1)
 

@@ -1,6 +1,6 @@
 """One lab host for the whole run, apart from an operator's own; forgotten at the end."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/lab/" in item.path.as_posix():
             item.add_marker(pytest.mark.timeout(COLD_BUILD_SECONDS))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test's report shows the lab host as it was then: fixtures have not cleaned up yet."""
+    report = yield
+    machine = item.funcargs.get("lab")
+    if call.when == "call" and report.failed and isinstance(machine, LabMachine):
+        report.sections.append(("the lab host at the failure", machine.evidence()))
+    return report
 
 
 @pytest.fixture(scope="session")

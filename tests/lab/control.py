@@ -74,6 +74,12 @@ class Control:
         self.demo.compute.delete_server(server)
         self.demo.compute.wait_for_delete(server, wait=200)
 
+    def delete_all(self) -> None:
+        """Every server of every project; returns when none is left."""
+        for server in list(self.admin.compute.servers(all_projects=True)):
+            self.admin.compute.delete_server(server, ignore_missing=True)
+            self.admin.compute.wait_for_delete(server, wait=300)
+
     def allocations(self) -> dict[str, object]:
         """By provider name, what is held by anybody."""
         placement = self.admin.placement

@@ -1,6 +1,8 @@
 """The lab host as tests see it: commands, Python with kcloud's packages, PCI devices as sysfs shows them."""
 
 import json
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import Any
 from kcloud_cli.enrolment.bundle import bundle
 from kcloud_cli.enrolment.enrol import FILES
 from kcloud_cli.enrolment.remote import Login, Remote
-from kcloud_cli.lab import host
+from kcloud_cli.lab import host, monitor
 from kcloud_cli.lab.host import LabHost
+from kcloud_common.errors import KcloudError
 
+PROCESSORS = 2
 SCRIPTS = Path(__file__).parent / "scripts"
 VIEW = r"""
 for device in /sys/bus/pci/devices/*; do
@@ -51,6 +55,42 @@ class LabMachine:
         status, out, err = self.remote.attempt(["/opt/kcloud/bin/kcloud", "doctor", "--json", *words])
         assert out, err
         return status, {finding["check"]: finding for finding in json.loads(out)["findings"]}
+
+    def evidence(self) -> str:
+        """Processors as QEMU shows them; load, kernel log, and of each guest what it does and its console."""
+        parts = []
+        try:
+            parts += [f"processors, seen from outside (stuck: {self.is_stuck()}):", self.processors()]
+            script = (SCRIPTS / "evidence.sh").read_bytes()
+            parts += self.remote.attempt(["bash"], data=script, timeout=120)[1:]
+        except KcloudError as error:
+            parts.append(f"the lab host does not answer: {error}")
+        return "\n".join(parts)
+
+    def processors(self) -> str:
+        """Of each processor RIP, flags, HLT and the interrupts that wait for it (IRR) or are served (ISR)."""
+        shown = self._monitor("info registers -a")
+        shown += "".join(self._monitor(f"info lapic {processor}") for processor in range(PROCESSORS))
+        return "\n".join(line.strip() for line in shown.splitlines() if re.match(r"[RE]IP|IRR|ISR", line))
+
+    def is_stuck(self) -> bool:
+        """Whether a processor halts for ten seconds and takes none of the interrupts that wait for it.
+
+        Seen on QEMU 10.0: its emulation of SVM had left a processor's global interrupt flag off after VMEXIT.
+        """
+        for look in range(6):
+            if look:
+                time.sleep(2)
+            shown = self.processors()
+            halted = re.findall(r"HLT=(\d)", shown)
+            waiting = re.findall(r"^IRR\s+(.*)$", shown, re.M)
+            if ("1", True) not in [(h, irr != "(none)") for h, irr in zip(halted, waiting, strict=True)]:
+                return False
+        return True
+
+    def _monitor(self, command: str) -> str:
+        words = {"command-line": command}
+        return str(monitor.execute(self.host.files.monitor, "human-monitor-command", **words))
 
     def view(self) -> str:
         """Every PCI function's driver, override, group and virtual functions, as text."""

@@ -46,6 +46,15 @@ def flavor(control: Control) -> Flavor:
     return control.admin.compute.create_flavor_extra_specs(made, {f"resources:{RESOURCE_CLASS}": "1"})
 
 
+@pytest.fixture(autouse=True)
+def no_server_stays(control: Control, lab: LabMachine) -> Iterator[None]:
+    """A failed test leaves the one device free, and a lab host that works, to the next."""
+    yield
+    if lab.is_stuck():
+        lab.reboot()
+    control.delete_all()
+
+
 def test_an_enrolment_may_be_repeated(control: Control, lab: LabMachine) -> None:
     before = control.kcloud("host", "show", HOST).splitlines()[0]
     said = control.enroll(f"root@127.0.0.1:{lab.host.ssh_port}", lab.host.key)
