@@ -43,6 +43,7 @@ def test_providers_inventories_traits_and_aggregates(admin: OpenStack) -> None:
     )
     set_rows = admin.json("resource", "provider", "inventory", "set", host, *stock)
     assert {row["resource_class"]: row["total"] for row in set_rows} == {"VCPU": 8, "MEMORY_MB": 1024}
+    admin("resource", "provider", "inventory", "set", card["uuid"], "--resource", "PGPU=2")
     words = ("resource", "provider", "inventory", "class", "set", card["uuid"], "PGPU", "--total", "1")
     assert admin.json(*words)["total"] == 1
     assert admin.json("resource", "provider", "inventory", "show", host, "VCPU")["allocation_ratio"] == 2.0
