@@ -74,7 +74,8 @@ def measure_all(
     """Every question of the shape; our CPU by question."""
     print(LINE.format("", "p50 ms", "p95 ms", "CPU ms", "KiB", "reference", "ratio"))
     costs = {}
-    asked = questions(shape, str(placement_shapes.root_id(0)))
+    stocked = next(placement_shapes.rows(shape, 1)).inventories[0]
+    asked = questions(shape, str(stocked[placement_shapes.INVENTORY.index("provider_id")]))
     for question in asked:
         targets = [ours, *([upstream] if upstream is not None else [])]
         answers = measure(targets, question, seconds)
