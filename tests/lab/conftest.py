@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kcloud_cli.lab import guest, host
+from tests.lab.control import EmulatorHung
 from tests.lab.machine import LabMachine, connect
 
 NAME = "test-lab"
@@ -29,6 +30,18 @@ def pytest_runtest_makereport(
     if call.when == "call" and report.failed and isinstance(machine, LabMachine):
         report.sections.append(("the lab host at the failure", machine.evidence()))
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """What failed because the lab host hangs is told from what failed by itself."""
+    try:
+        return (yield)
+    except Exception as error:
+        machine = pyfuncitem.funcargs.get("lab")
+        if isinstance(machine, LabMachine) and machine.is_stuck():
+            raise EmulatorHung("the lab host takes no interrupts") from error
+        raise
 
 
 @pytest.fixture(scope="session")

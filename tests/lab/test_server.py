@@ -15,6 +15,8 @@ from tests.lab.machine import LabMachine
 
 pytestmark = [
     pytest.mark.lab,
+    # Only the emulator's own hangs, and loudly: the run's summary counts the rerun.
+    pytest.mark.flaky(reruns=1, only_rerun=["EmulatorHung"]),
     # The SDK warns about parts of itself that we do not use.
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
@@ -72,7 +74,7 @@ def test_a_guest_sees_its_device_reads_it_by_dma_and_leaves_no_trace(
     assert server.status == "ACTIVE", server.fault
     assert lab.driver(NPU_ADDRESS) == "vfio-pci"
 
-    console = control.console_with(server, "GUEST-READY with-npu")
+    console = control.console_of_ready(server, "GUEST-READY with-npu")
     assert re.search(r"^GUEST-PCI .* Class 0108: 1b36:0010 nvme", console, re.M), console
     assert "GUEST-DMA /dev/nvme0n1 KCLOUD-NVME-NS1" in console
     provider = "pci_0000_41_00_0"
@@ -98,7 +100,7 @@ def test_the_one_device_goes_to_one_server_then_to_the_next(
     assert "What would help" in told
     assert HOST not in told, "a tenant is told how many hosts, not which"
     details = control.admin.compute.get_server(second.id).fault["details"]
-    assert re.search(rf"{HOST}: resource_class_short {RESOURCE_CLASS} needed=1 free=0 total=1", details)
+    assert f"{HOST}: resource_class_short: needs 1 {RESOURCE_CLASS}, has none free" in details
 
     control.delete(second)
     control.delete(first)
