@@ -20,7 +20,7 @@ from kcloud_api.placement.candidate_routes import check_names
 from kcloud_api.placement.ledger import MISSES, MOST_MISSES
 from kcloud_api.placement.microversion import NEWEST
 from kcloud_api.placement.query import candidate_query
-from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, ResourceRequest
+from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, Effort, ResourceRequest
 from kcloud_api.scheduler.ledger_view import view
 from kcloud_api.scheduler.request import FlavorShape, from_flavor
 from kcloud_common.errors import BadRequest, Forbidden, Unavailable
@@ -31,6 +31,9 @@ router = APIRouter(prefix="/explain")
 OWN = ("limit", "flavor", "all_hosts")
 """Parameters that are not of GET /allocation_candidates, or mean something else there."""
 MOST_GROUPS = 32
+MOST_SUBTREES = 32
+EFFORT = 30_000
+"""Anybody may ask: a search turns back so often, in some seconds, before it says that it does not know."""
 AT_ONCE = 2
 PATIENCE = 5.0
 """Every host is looked at: more than so many questions wait, for so many seconds."""
@@ -59,6 +62,7 @@ def explain(request: Request, session: SessionDep, caller: CallerDep) -> dict[st
         _check(session, asked, names_hosts=names_hosts)
     if not _flag(own.get("all_hosts")):
         asked = replace(asked, root_forbidden=asked.root_forbidden | {HOST_DOWN, HOST_NOT_READY})
+    asked = replace(asked, effort=Effort(EFFORT))
     with _turn():
         ledger = explaining.ledger(session, asked, limit=limit, keeper=request.app.state.keeper)
     return {"explanation": view(ledger, names_hosts=names_hosts)}
@@ -76,6 +80,8 @@ def _of_flavor(session: Session, caller: Caller, flavor_id: str) -> ResourceRequ
 def _check(session: Session, asked: ResourceRequest, *, names_hosts: bool) -> None:
     if len(asked.groups) > MOST_GROUPS:
         raise BadRequest(f"More than {MOST_GROUPS} groups cannot be explained at once.")
+    if len(asked.same_subtrees) > MOST_SUBTREES:
+        raise BadRequest(f"More than {MOST_SUBTREES} same_subtree cannot be explained at once.")
     if names_hosts:
         check_names(session, asked)
         return

@@ -1,6 +1,6 @@
 """Reads the query strings of the Placement API, as the version that the client speaks has it. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -26,6 +26,8 @@ Values = Mapping[str, list[str]]
 NESTED = 29
 """Minor version from which clients know that providers make trees."""
 RESOURCELESS = 36
+MOST_CONDITIONS = 500
+"""Each is a part of one statement; SQLite takes no thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,14 @@ def candidate_query(pairs: Pairs, minor: int) -> CandidateQuery:
     return CandidateQuery(request, _limit(values))
 
 
+def _check_number(required: Collection[object], member_of: Collection[object]) -> None:
+    if len(required) + len(member_of) > MOST_CONDITIONS:
+        raise BadRequest(
+            "Invalid query string parameters: 'required' and 'member_of' have more than "
+            f"{MOST_CONDITIONS} conditions together."
+        )
+
+
 def provider_query(pairs: Pairs, minor: int) -> ProviderQuery:
     """Of GET /resource_providers. Raises BadRequest."""
     values = _collect(pairs)
@@ -84,6 +94,7 @@ def provider_query(pairs: Pairs, minor: int) -> ProviderQuery:
     check_providers(last, minor)
     in_aggregates = aggregates(values.get("member_of", []), minor)
     wanted = traits(values.get("required", []), minor)
+    _check_number(wanted.required, in_aggregates.member_of)
     return ProviderQuery(
         name=last.get("name"),
         id=UUID(last["uuid"]) if "uuid" in last else None,
@@ -117,6 +128,7 @@ def _group(words: Values, minor: int, suffix: str) -> Group:
     asked = amounts(words["resources"][-1]) if "resources" in words else {}
     wanted = traits(words.get("required", []), minor)
     in_aggregates = aggregates(words.get("member_of", []), minor, suffix)
+    _check_number(wanted.required, in_aggregates.member_of)
     in_tree = tree_id(words["in_tree"][-1]) if "in_tree" in words else None
     return Group(asked, *wanted, *in_aggregates, in_tree)
 
@@ -138,7 +150,8 @@ def _same_subtrees(values: list[str]) -> tuple[frozenset[str], ...]:
     found = tuple(frozenset(part.strip() for part in value.split(",")) for value in values)
     if any(UNSUFFIXED in suffixes for suffixes in found):
         raise BadValue("Empty string (unsuffixed group) can not be specified in `same_subtree` ")
-    return found
+    # Said twice it means no more.
+    return tuple(dict.fromkeys(found))
 
 
 def _check_suffixes(groups: Mapping[str, Group], in_subtrees: frozenset[str]) -> None:

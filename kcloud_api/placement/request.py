@@ -41,6 +41,13 @@ class Group:
     in_tree: UUID | None = None
 
 
+@dataclass(slots=True)
+class Effort:
+    """How often the searches for one request, of all trees together, may still turn back."""
+
+    left: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ResourceRequest:
     """Groups by suffix (`""`: the unsuffixed one). A request is equal only to itself, so that what is worked
@@ -49,7 +56,7 @@ class ResourceRequest:
     `group_policy` is `none` or `isolate` (each suffixed group from a provider of its own). The providers of
     the groups named in one of `same_subtrees` are one of them and others below it. Traits in `root_required`
     and `root_forbidden` are asked of the root of the tree that serves. `flat`: for clients that know no
-    trees, never two providers of one tree.
+    trees, never two providers of one tree. `effort` is shared by all requests that are made out of this one.
     """
 
     groups: Mapping[str, Group]
@@ -58,6 +65,7 @@ class ResourceRequest:
     root_required: frozenset[str] = frozenset()
     root_forbidden: frozenset[str] = frozenset()
     flat: bool = False
+    effort: Effort | None = None
 
     def totals(self) -> dict[str, int]:
         """All groups together."""

@@ -46,9 +46,15 @@ class Form:
 
         formats = FormatChecker(formats=())
         formats.checks("uuid")(is_uuid)
-        error = best_match(Draft202012Validator(self.schema, format_checker=formats).iter_errors(data))
-        if error is not None:
-            raise BadRequest(f"{what}: {error}")
+        errors = Draft202012Validator(self.schema, format_checker=formats).iter_errors(data)
+        try:
+            error = best_match(errors)
+            wording = None if error is None else f"{what}: {error}"
+        except RecursionError:
+            # The library quotes what is wrong, level by level.
+            wording = f"{what}: it is nested too deeply."
+        if wording is not None:
+            raise BadRequest(wording)
 
 
 def plain_check(schema: Schema) -> Check:

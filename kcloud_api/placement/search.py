@@ -9,24 +9,38 @@ from collections.abc import Iterator
 
 from kcloud_api.placement.ground import Ground, Options, has_traits
 from kcloud_api.placement.matching import can_all_be_matched
+from kcloud_api.placement.request import Effort
 from kcloud_api.placement.slots import Plan, Slot
 from kcloud_api.placement.subtrees import Subtrees
+from kcloud_common.errors import BadRequest
 
 FIRST_DOUBTS = 2
 """After so many dead ends, and no way found, it pays to ask whether each subtree can be served at all."""
 MANY_DEAD_ENDS = 16
 """After so many it pays to ask, before going on, whether the slots that want a provider each can get one."""
+MOST_DEAD_ENDS = 20_000
+"""On one tree, a second's work or two. Many different amounts of one class over several providers are a
+bin packing: no search is quick with all of them, and each dead end is remembered."""
 
 Key = tuple[object, ...]
 
 
-def search(plan: Plan, ground: Ground, options: list[Options]) -> Iterator[tuple[int, ...]]:
-    """For every way the places of the providers that fill the slots. `options`: by slot."""
+class TooHard(BadRequest):
+    """Whether the request fits was not found out with as much work as one request may cause."""
+
+    code = "placement.too_hard"
+
+
+def search(
+    plan: Plan, ground: Ground, options: list[Options], effort: Effort | None = None
+) -> Iterator[tuple[int, ...]]:
+    """For every way the places of the providers that fill the slots. `options`: by slot. Raises TooHard after
+    MOST_DEAD_ENDS, or when there is no `effort` left."""
     if not _has_enough(plan, ground, options):
         return
     if plan.isolated and not can_all_be_matched([set(options[at]) for at in _isolated(plan, 0)]):
         return
-    yield from _Search(plan, ground, options).run()
+    yield from _Search(plan, ground, options, effort).run()
 
 
 def _isolated(plan: Plan, start: int) -> list[int]:
@@ -58,7 +72,8 @@ def _asks(slot: Slot, name: str) -> bool:
 class _Search:
     """The state while slots are filled: taken amounts, isolated providers, subtrees."""
 
-    def __init__(self, plan: Plan, ground: Ground, options: list[Options]) -> None:
+    def __init__(self, plan: Plan, ground: Ground, options: list[Options], effort: Effort | None) -> None:
+        self._effort = effort
         self._plan = plan
         self._ground = ground
         self._options = options
@@ -82,7 +97,7 @@ class _Search:
             if not self._fill_next(stack[-1], depth):
                 stack.pop()
                 if found == found_before.pop():
-                    self._failed.add(self._key(depth))
+                    self._fail(self._key(depth))
                     if not found and len(self._failed) == FIRST_DOUBTS and not self._can_be_served():
                         return
                 if stack:
@@ -96,6 +111,16 @@ class _Search:
             else:
                 stack.append(iter(self._options[depth + 1]))
                 found_before.append(found)
+
+    def _fail(self, key: Key) -> None:
+        self._failed.add(key)
+        if self._effort is not None:
+            self._effort.left -= 1
+        if len(self._failed) > MOST_DEAD_ENDS or (self._effort is not None and self._effort.left < 0):
+            raise TooHard(
+                "It takes too long to find out where this request fits: ask for fewer groups with "
+                "different amounts of the same resource class."
+            )
 
     def _fill_next(self, places: Iterator[int], depth: int) -> bool:
         """Fill the slot with the next provider that it can have now."""

@@ -77,7 +77,7 @@ def ways(tree: Tree, request: ResourceRequest, *, shuffle: Shuffle | None = None
         return
     if shuffle is not None:
         options = [shuffle(each) for each in options]
-    found = product(*options) if planned.independent else search(planned, ground, options)
+    found = product(*options) if planned.independent else search(planned, ground, options, request.effort)
     for places in found:
         yield Way(tree, planned.slots, tuple([ground.providers[at] for at in places]))
 

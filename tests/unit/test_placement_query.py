@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kcloud_api.placement.query import CandidateQuery, candidate_query, provider_query
 from kcloud_api.placement.query_values import amounts
 from kcloud_api.placement.request import Group, all_of
+from kcloud_api.placement.schema_check import Form
 from kcloud_common.errors import BadRequest
 
 NEWEST = 39
@@ -189,3 +190,23 @@ def test_whatever_is_asked_the_answer_is_a_request_or_a_bad_request(
     for reader in (candidate_query, provider_query):
         with suppress(BadRequest):
             reader(pairs, minor)
+
+
+def test_no_query_has_more_conditions_than_a_statement_takes() -> None:
+    several = [str(UUID(int=number)) for number in range(501)]
+    with pytest.raises(BadRequest, match="more than 500 conditions"):
+        provider_query([("member_of", each) for each in several], NEWEST)
+    with pytest.raises(BadRequest, match="more than 500 conditions"):
+        read(resources="VCPU:1", member_of=several)
+
+
+def test_the_same_subtree_said_twice_is_one() -> None:
+    asked = read(resources_a="VCPU:1", resources_b="VCPU:1", group_policy="none", same_subtree=["_a,_b"] * 9)
+    assert asked.request.same_subtrees == (frozenset({"_a", "_b"}),)
+
+
+@pytest.mark.parametrize("depth", [2, 900])
+def test_a_body_that_is_nested_too_deeply_to_be_quoted_is_refused(depth: int) -> None:
+    form = Form({"type": "object", "properties": {"name": {"type": "string"}}})
+    with pytest.raises(BadRequest, match="JSON does not validate: "):
+        form.body(b'{"name":' + b"[" * depth + b"]" * depth + b"}")

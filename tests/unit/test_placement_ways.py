@@ -1,6 +1,7 @@
 """The ways in which trees can serve a request, held against an oracle that tries everything."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice, product
 from uuid import UUID
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.matching import can_all_be_matched
-from kcloud_api.placement.request import Group, ResourceRequest, all_of
+from kcloud_api.placement.request import Effort, Group, ResourceRequest, all_of
+from kcloud_api.placement.search import TooHard
 from kcloud_api.placement.tree import Provider, Tree
 from kcloud_api.placement.ways import Way, all_ways, ways
 from tests.placement_oracle import (
@@ -175,3 +177,30 @@ def test_a_candidate_carries_the_generations_it_rests_on_and_who_serves_which_gr
     assert candidate.allocations == {UUID(int=1): {"VCPU": 2}, UUID(int=100): {"PGPU": 1}}
     assert candidate.generations == {UUID(int=1): 1, UUID(int=100): 1}
     assert candidate.mappings == {"": (UUID(int=1),), "_gpu": (UUID(int=100),)}
+
+
+def packing(pieces: int = 32) -> tuple[Tree, ResourceRequest]:
+    """Different amounts, all multiples of 3, on two devices that lose what is left of 3: they do not fit, but
+    no sum and no count shows it."""
+    size = 87_381
+    parts = [size // 18 + 7 * number**2 % 1009 for number in range(pieces - 1)]
+    parts.append(2 * size + 1 - sum(parts))
+    room = {"MEMORY_MB": 3 * size + 2}
+    groups = {f"_{at}": Group({"MEMORY_MB": 3 * part}) for at, part in enumerate(parts)}
+    return host(room, room), ResourceRequest(groups)
+
+
+def test_a_search_that_takes_too_long_says_so() -> None:
+    tree, request = packing()
+    with pytest.raises(TooHard):
+        next(ways(tree, request), None)
+
+
+def test_the_effort_of_a_request_is_for_all_trees_and_what_is_made_of_it() -> None:
+    tree, request = packing()
+    effort = Effort(10)
+    with pytest.raises(TooHard):
+        next(ways(tree, replace(request, effort=effort)), None)
+    assert effort.left < 0
+    with pytest.raises(TooHard):
+        next(ways(tree, replace(request, effort=effort, group_policy="none")), None)
