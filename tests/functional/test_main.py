@@ -134,3 +134,27 @@ def test_workers_end_when_their_parent_is_killed(start: Start) -> None:
         eventually(
             lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), "the workers are gone"
         )
+
+
+@pytest.mark.postgres
+def test_placement_alone_on_two_workers_reads_on_each_what_was_written_on_any(start: Start) -> None:
+    with postgres_server() as server, fresh_database(server) as database:
+        words = ("--services", "placement", "--set", "placement.auth_strategy=noauth2", "--workers", "2")
+        process, url = start("--database", database, "--migrate", *words)
+        assert len(worker_pids(process.pid)) == 2
+        version = {"X-Auth-Token": "admin", "OpenStack-API-Version": "placement latest"}
+        # Each has a connection of its own, and the workers share them out.
+        clients = [httpx.Client(base_url=url, headers=version, timeout=30) for _ in range(12)]
+        for number, client in enumerate(clients):
+            made = client.post("/resource_providers", json={"name": f"host-{number}"})
+            assert made.status_code == 200
+            path = f"/resource_providers/{made.json()['uuid']}/inventories"
+            stock = {"resource_provider_generation": 0, "inventories": {"VCPU": {"total": 4}}}
+            assert client.put(path, json=stock).status_code == 200
+            seen = [
+                len(one.get("/allocation_candidates?resources=VCPU:4").json()["allocation_requests"])
+                for one in clients
+            ]
+            assert set(seen) == {number + 1}
+        for client in clients:
+            client.close()
