@@ -1,8 +1,6 @@
 """The route that says why no host can serve a request, `/kcloud/v1/explain` (docs/explain.md)."""
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +13,7 @@ from kcloud_api.hosts import policies
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.policy import allow, may
 from kcloud_api.http.transaction import SessionDep
+from kcloud_api.http.turns import Turns
 from kcloud_api.placement import explaining
 from kcloud_api.placement.candidate_routes import check_names
 from kcloud_api.placement.ledger import MISSES, MOST_MISSES
@@ -23,7 +22,7 @@ from kcloud_api.placement.query import candidate_query
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, Effort, ResourceRequest
 from kcloud_api.scheduler.ledger_view import view
 from kcloud_api.scheduler.request import FlavorShape, from_flavor
-from kcloud_common.errors import BadRequest, Forbidden, Unavailable
+from kcloud_common.errors import BadRequest, Forbidden
 
 router = APIRouter(prefix="/explain")
 """hosts/routes.py includes it under /v1."""
@@ -35,10 +34,11 @@ MOST_SUBTREES = 32
 EFFORT = 30_000
 """Anybody may ask: a search turns back so often, in some seconds, before it says that it does not know."""
 AT_ONCE = 2
+WAITING = 6
 PATIENCE = 5.0
-"""Every host is looked at: more than so many questions wait, for so many seconds."""
+"""Every host is looked at: more than so many questions wait, so many of them, for so many seconds."""
 
-_turns = threading.BoundedSemaphore(AT_ONCE)
+_turns = Turns(AT_ONCE, WAITING, PATIENCE)
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -63,7 +63,7 @@ def explain(request: Request, session: SessionDep, caller: CallerDep) -> dict[st
     if not _flag(own.get("all_hosts")):
         asked = replace(asked, root_forbidden=asked.root_forbidden | {HOST_DOWN, HOST_NOT_READY})
     asked = replace(asked, effort=Effort(EFFORT))
-    with _turn():
+    with _turns.turn():
         ledger = explaining.ledger(session, asked, limit=limit, keeper=request.app.state.keeper)
     return {"explanation": view(ledger, names_hosts=names_hosts)}
 
@@ -106,13 +106,3 @@ def _flag(text: str | None) -> bool:
     if text not in (None, "true", "false"):
         raise BadRequest("all_hosts must be true or false.", field="all_hosts")
     return text == "true"
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    if not _turns.acquire(timeout=PATIENCE):
-        raise Unavailable("Others ask for explanations too: try again in a few seconds.")
-    try:
-        yield
-    finally:
-        _turns.release()
