@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from kcloud_api.accelerator import service as accelerator
+from kcloud_api.accelerator.records import DeviceRecord
 from kcloud_api.accelerator.routes import router as devices
 from kcloud_api.hosts import agent_routes, enrolling, explain_routes, policies, service
 from kcloud_api.hosts.records import HostRecord
@@ -101,7 +102,7 @@ def _view(host: HostRecord) -> dict[str, Any]:
     }
 
 
-def _device(device: accelerator.DeviceRecord) -> dict[str, Any]:
+def _device(device: DeviceRecord) -> dict[str, Any]:
     return {
         "name": device.name,
         "addresses": list(device.addresses),

@@ -54,8 +54,8 @@ def test_providers_inventories_traits_and_aggregates(admin: OpenStack) -> None:
     assert [row["name"] for row in shown] == ["CUSTOM_FAST"]
     aggregate = str(uuid4())
     generation = str(admin.json("resource", "provider", "show", host)["generation"])
-    words = ("resource", "provider", "aggregate", "set", host, "--generation", generation)
-    admin(*words, "--aggregate", aggregate)
+    member = ("--generation", generation, "--aggregate", aggregate)
+    admin("resource", "provider", "aggregate", "set", host, *member)
     assert admin.json("resource", "provider", "aggregate", "list", host) == [{"uuid": aggregate}]
 
     listed = ("resource", "provider", "list")
