@@ -24,8 +24,11 @@ NPU_ADDRESS = "0000:41:00.0"
 API_FROM_HOST = "10.0.2.2"
 """This machine's loopback, as the lab host reaches it."""
 COMMAND_LINE = (
-    "console=ttyS0 quiet intel_iommu=on iommu.passthrough=0 mitigations=off random.trust_cpu=on nowatchdog"
+    "console=ttyS0 quiet intel_iommu=on iommu.passthrough=0 mitigations=off random.trust_cpu=on nowatchdog "
+    "tsc=reliable clocksource=tsc"
 )
+"""The TSC is emulated from one clock for all processors. Left to itself the kernel distrusts it and reads the
+HPET, which costs an exit to QEMU each time: guests took 49 and 69 s to be ready instead of 43, 41 and 26."""
 
 
 @dataclass(frozen=True, slots=True)
