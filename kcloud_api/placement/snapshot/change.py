@@ -40,9 +40,9 @@ def changed(blocks: Sequence[Block], new: Block, gone: Iterable[bytes]) -> tuple
                 drops[number] = hits.tolist()
     for index in range(new.trees):
         key = _key(new, index)
-        number = max(0, bisect_right(blocks, key, key=lambda block: _key(block, 0)) - 1)
+        number = number_of(blocks, key)
         adds[number].append(index)
-        if (old := _tree_at(blocks[number], key)) is not None:
+        if (old := tree_at(blocks[number], key)) is not None:
             drops[number].append(old)
     result: list[Block] = []
     for number, block in enumerate(blocks):
@@ -53,11 +53,16 @@ def changed(blocks: Sequence[Block], new: Block, gone: Iterable[bytes]) -> tuple
     return tuple(result)
 
 
+def number_of(blocks: Sequence[Block], key: Key) -> int:
+    """Which block holds this tree, or would."""
+    return max(0, bisect_right(blocks, key, key=lambda block: _key(block, 0)) - 1)
+
+
 def _key(block: Block, index: int) -> Key:
     return (int(block.created[index]), bytes(block.roots[index]))
 
 
-def _tree_at(block: Block, key: Key) -> int | None:
+def tree_at(block: Block, key: Key) -> int | None:
     first = int(np.searchsorted(block.created, key[0]))
     while first < block.trees and block.created[first] == key[0]:
         if bytes(block.roots[first]) == key[1]:

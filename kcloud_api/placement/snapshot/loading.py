@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from kcloud_api.placement.snapshot import journal, rows
+from kcloud_api.placement.snapshot.amounts import amounts_changed
 from kcloud_api.placement.snapshot.block import Block
 from kcloud_api.placement.snapshot.build import build
 from kcloud_api.placement.snapshot.change import TREES_IN_A_BLOCK, changed
@@ -42,7 +43,24 @@ def refreshed(
         return snapshot, position
     if len(touched) > max(FEW, snapshot.trees // 2):
         return None
-    return updated(connection, snapshot, touched), position
+    used = [root_id for root_id, kind in touched.items() if kind == journal.USAGE]
+    snapshot, others = _used(connection, snapshot, used)
+    shaped = [root_id for root_id, kind in touched.items() if kind != journal.USAGE]
+    return updated(connection, snapshot, [*shaped, *others]), position
+
+
+def _used(
+    connection: Connection, snapshot: Snapshot, root_ids: Iterable[UUID]
+) -> tuple[Snapshot, list[UUID]]:
+    """With what is in use in these trees, and those of which more must be read."""
+    remaining = iter(root_ids)
+    blocks, others = snapshot.blocks, []
+    while piece := list(islice(remaining, TREES_IN_A_BLOCK)):
+        trees = rows.amounts(connection, piece)
+        blocks, unlike = amounts_changed(blocks, trees)
+        unknown = {root_id.bytes.rstrip(b"\0") for root_id in piece} - trees.keys() | set(unlike)
+        others += [root_id for root_id in piece if root_id.bytes.rstrip(b"\0") in unknown]
+    return replace(snapshot, blocks=blocks), others
 
 
 def updated(connection: Connection, snapshot: Snapshot, root_ids: Iterable[UUID]) -> Snapshot:

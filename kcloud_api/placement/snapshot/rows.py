@@ -29,6 +29,7 @@ from sqlalchemy import (
     type_coerce,
     union_all,
 )
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import col
 
@@ -87,6 +88,55 @@ def read(connection: Connection, root_ids: Sequence[UUID]) -> tuple[ProviderRows
     )
 
 
+@dataclass(frozen=True, slots=True)
+class TreeAmounts:
+    """What may change in a tree without a change of its shape. Ids have lost their trailing zero bytes."""
+
+    root: bytes
+    created: int
+    """Of the root, in microseconds since 1970."""
+    generations: dict[bytes, int]
+    used: dict[str, dict[bytes, int]]
+    """By class and provider."""
+
+
+def amounts(connection: Connection, root_ids: Sequence[UUID]) -> dict[bytes, TreeAmounts]:
+    """By root, for those that still are roots."""
+    result = connection.execute(_amounts(connection.dialect.name), {"roots": list(root_ids)})
+    cursor = result.cursor
+    found = list(cursor.fetchall()) if cursor is not None else []
+    result.close()
+    if not found:
+        return {}
+    created, ids, roots_of, generations, classes, used = zip(*found, strict=True)
+    moments = _microseconds(created).tolist()
+    trees: dict[bytes, TreeAmounts] = {}
+    rows_ = zip(_ids(ids).tolist(), _ids(roots_of).tolist(), moments, generations, classes, used, strict=True)
+    for id_, root, moment, generation, name, amount in rows_:
+        tree = trees.setdefault(root, TreeAmounts(root, moment, {}, {}))
+        tree.generations[id_] = generation
+        if name is not None:
+            tree.used.setdefault(name, {})[id_] = amount
+    return trees
+
+
+def _amounts(dialect: str) -> Any:  # noqa: ANN401 - as below
+    name = f"amounts {dialect}"
+    if name not in _statements:
+        root = aliased(ProviderRow)
+        moment = _moment(dialect, col(root.created_at))
+        joined = (
+            select(
+                moment, _raw(col(ProviderRow.id), dialect), _raw(col(root.id), dialect),
+                col(ProviderRow.generation), col(InventoryRow.resource_class), col(InventoryRow.used),
+            )
+            .join(root, col(root.id) == ProviderRow.root_id)
+            .outerjoin(InventoryRow, col(InventoryRow.provider_id) == ProviderRow.id)
+        )  # fmt: skip
+        _statements[name] = joined.where(_asked(col(ProviderRow.root_id), dialect))
+    return _statements[name]
+
+
 def _provider_rows(found: list[tuple[Any, ...]]) -> ProviderRows:
     columns = list(zip(*found, strict=True)) or [()] * 14
     created, ids, parents, names, generations = columns[:5]
@@ -136,8 +186,8 @@ def _providers(dialect: str) -> Any:  # noqa: ANN401
         .scalar_subquery()
     )
     return select(
-        _moment(dialect).label("created"), _raw(col(ProviderRow.id), dialect).label("id"),
-        _raw(col(ProviderRow.parent_id), dialect),
+        _moment(dialect, col(ProviderRow.created_at)).label("created"),
+        _raw(col(ProviderRow.id), dialect).label("id"), _raw(col(ProviderRow.parent_id), dialect),
         type_coerce(ProviderRow.name, Text), cast(ProviderRow.generation, BigInteger), cast(null(), Float),
         nothing, nothing, nothing, nothing, nothing, nothing, traits, aggregates,
     ).where(_asked(col(ProviderRow.root_id), dialect))  # fmt: skip
@@ -172,8 +222,7 @@ def _raw(column: Any, dialect: str) -> ColumnElement[Any]:  # noqa: ANN401
     return type_coerce(column, String)
 
 
-def _moment(dialect: str) -> ColumnElement[Any]:
-    created = col(ProviderRow.created_at)
+def _moment(dialect: str, created: Any) -> ColumnElement[Any]:  # noqa: ANN401
     if dialect == "postgresql":
         return cast(func.extract("epoch", created) * literal(1_000_000), BigInteger)
     return type_coerce(created, String)
