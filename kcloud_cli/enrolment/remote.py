@@ -102,6 +102,8 @@ class Remote:
         self, words: Sequence[str], *, data: bytes = b"", timeout: float = 300
     ) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
+        if self._client.get_transport() is None:
+            raise Unavailable(f"no connection to {self._login} for `{shlex.join(words)}`")
         command = words if self._login.user == "root" else ["sudo", "-n", *words]
         try:
             stdin, stdout, stderr = self._client.exec_command(shlex.join(command), timeout=timeout)

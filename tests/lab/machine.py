@@ -63,7 +63,7 @@ class LabMachine:
             parts += [f"processors, seen from outside (stuck: {self.is_stuck()}):", self.processors()]
             script = (SCRIPTS / "evidence.sh").read_bytes()
             parts += self.remote.attempt(["bash"], data=script, timeout=120)[1:]
-        except KcloudError as error:
+        except Exception as error:  # whatever is wrong with the host must not hide what failed
             parts.append(f"the lab host does not answer: {error}")
         return "\n".join(parts)
 
@@ -72,6 +72,13 @@ class LabMachine:
         shown = self._monitor("info registers -a")
         shown += "".join(self._monitor(f"info lapic {processor}") for processor in range(PROCESSORS))
         return "\n".join(line.strip() for line in shown.splitlines() if re.match(r"[RE]IP|IRR|ISR", line))
+
+    def answers(self) -> bool:
+        try:
+            self.run("true", timeout=60)
+        except KcloudError:
+            return False
+        return True
 
     def is_stuck(self) -> bool:
         """Whether a processor halts for ten seconds and takes none of the interrupts that wait for it.
@@ -106,7 +113,7 @@ class LabMachine:
     def reboot(self) -> None:
         """As after a power cut; connects anew."""
         self.remote.__exit__(None, None, None)
-        host.reboot(self.host)
+        self.host = host.reboot(self.host)
         self.remote = connect(self.host)
 
 

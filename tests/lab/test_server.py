@@ -52,7 +52,7 @@ def flavor(control: Control) -> Flavor:
 def no_server_stays(control: Control, lab: LabMachine) -> Iterator[None]:
     """A failed test leaves the one device free, and a lab host that works, to the next."""
     yield
-    if lab.is_stuck():
+    if lab.is_stuck() or not lab.answers():
         lab.reboot()
     control.delete_all()
 
