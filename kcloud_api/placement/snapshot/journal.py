@@ -109,7 +109,9 @@ def touch(session: Session, root_ids: Iterable[UUID], kind: str = SHAPE) -> None
         return
     is_postgresql = session.get_bind().dialect.name == "postgresql"
     statement = _TOUCH_ON_POSTGRESQL if is_postgresql else _TOUCH
-    session.connection().execute(statement, [{"root_id": root_id, "kind": kind} for root_id in ids])
+    rows = [{"root_id": root_id, "kind": kind} for root_id in ids]
+    # One row, the usual number, is no list: psycopg would open a pipeline for it.
+    session.connection().execute(statement, rows if len(rows) > 1 else rows[0])
     session.info.setdefault(TOUCHED, set()).update(ids)
 
 
