@@ -3,6 +3,7 @@
 import unittest
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from importlib.metadata import files
 from pathlib import Path
@@ -57,7 +58,8 @@ class Story:
 
     def __init__(self, file: str, host: str, port: int) -> None:
         # A client that verifies certificates loads a tenth of a second's worth of them; all is plain HTTP.
-        told = dict(described(file))
+        # gabbi writes into what it is told.
+        told = deepcopy(dict(described(file)))
         told["defaults"] = dict(told.get("defaults", {})) | {"cert_validate": False}
         makers = [make() for make in handlers.RESPONSE_HANDLERS]
         suite = suitemaker.test_suite_from_dict(

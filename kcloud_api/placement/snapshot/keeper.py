@@ -18,6 +18,7 @@ from sqlmodel import Session
 from kcloud_api.conf.placement import PlacementConf
 from kcloud_api.db.engine import Database
 from kcloud_api.placement.snapshot import journal
+from kcloud_common import log as logs
 
 if TYPE_CHECKING:
     from kcloud_api.placement.snapshot.snapshot import Snapshot
@@ -72,7 +73,9 @@ class Keeper:
         if found is None:
             with self._still() as connection:
                 found = loaded(connection)
-            log.info("placement_snapshot_loaded", extra=_extent(found[0], self._clock() - at))
+            # Not of the request that happened to be first.
+            with logs.asked_by(""):
+                log.info("placement_snapshot_loaded", extra=_extent(found[0], self._clock() - at))
         self._snapshot, self._position = found
         self._answered, self._answered_at = asked, at
         return found[0]
