@@ -34,7 +34,7 @@ test: client
 # Decisions, drivers' contract, the tree's own rules: under a minute on two cores, with nothing but Python.
 test-fast:
 	@[ -x .venv/bin/pytest ] || $(MAKE) install
-	@.venv/bin/pytest tests/checks tests/contract tests/unit
+	@.venv/bin/pytest -n 2 tests/checks tests/contract tests/unit
 
 clean: clean-demo
 	rm -rf .venv .venv-client .state build dist *.egg-info
