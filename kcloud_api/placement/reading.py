@@ -106,13 +106,6 @@ def stocks(
     return found
 
 
-def stock_of(row: InventoryRow) -> Stock:
-    return Stock(
-        total=row.total, reserved=row.reserved, min_unit=row.min_unit, max_unit=row.max_unit,
-        step_size=row.step_size, allocation_ratio=row.allocation_ratio, used=row.used,
-    )  # fmt: skip
-
-
 def _of_members(provider_id: Any, value: Any, root_ids: Sequence[UUID]) -> Select[Any]:  # noqa: ANN401 - columns
     # By ids and not by a join: SQLite would walk all rows of the table.
     members = select(col(ProviderRow.id)).where(col(ProviderRow.root_id).in_(root_ids))

@@ -2,16 +2,20 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
-from kcloud_api.db.engine import make_engine
+from kcloud_api.conf.placement import PlacementConf
+from kcloud_api.db.engine import Database, make_engine
 from kcloud_api.db.migration import (
     SchemaOutdated,
     alembic_config,
@@ -22,6 +26,9 @@ from kcloud_api.db.migration import (
     upgrade,
 )
 from kcloud_api.db.modules import modules_named
+from kcloud_api.placement import listing, provider_list, providers
+from kcloud_api.placement.query import provider_query
+from kcloud_api.placement.snapshot.keeper import Keeper
 from tests.postgres import fresh_database, postgres_server
 
 
@@ -83,6 +90,54 @@ def check_race(url: str) -> None:
         thread.join()
     assert failures == []
     assert is_current(url)
+
+
+def check_providers_of_the_first_step(url: str) -> None:
+    host = uuid4()
+    fill_at_the_first_step(url, host.hex if url.startswith("sqlite") else str(host))
+    upgrade(url)
+    written = datetime(2026, 11, 20, tzinfo=UTC)
+    database = Database(url)
+    try:
+        with database.reading() as session:
+            assert providers.get_provider(session, host).updated_at == written
+            assert provider_list.latest(listing.providers(session, provider_query([], 39))) == written
+            (tree,) = Keeper(database, PlacementConf()).current(session).all_trees()
+    finally:
+        database.close()
+    assert (tree.root.id, tree.root.stocks["VCPU"].used) == (host, 3)
+
+
+def fill_at_the_first_step(url: str, host: str) -> None:
+    engine = make_engine(url)
+    try:
+        with engine.begin() as connection:
+            command.upgrade(alembic_config(connection), "0001")
+        with engine.begin() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO placement_provider (id, name, generation, root_id, origin) "
+                    "VALUES (:host, 'host', 0, :host, 'host')"
+                ),
+                {"host": host},
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO placement_inventory VALUES (:host, 'VCPU', :host, 8, 0, 1, 8, 1, 1.0, 3, 5)"
+                ),
+                {"host": host},
+            )
+    finally:
+        engine.dispose()
+
+
+def test_what_placement_held_at_the_first_step_is_there_at_the_last_on_sqlite(sqlite: str) -> None:
+    check_providers_of_the_first_step(sqlite)
+
+
+@pytest.mark.postgres
+def test_what_placement_held_at_the_first_step_is_there_at_the_last_on_postgresql(postgres: str) -> None:
+    check_providers_of_the_first_step(postgres)
 
 
 def test_history_is_one_line_with_one_head() -> None:

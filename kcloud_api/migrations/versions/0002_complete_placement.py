@@ -12,11 +12,11 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# Rows that are there already get a time that was before any release.
-WRITTEN = sa.text("'2026-11-20 00:00:00+00:00'")
-
 
 def upgrade() -> None:
+    # Rows that are there already get a time that was before any release, as each database keeps times.
+    zone = "+00" if op.get_bind().dialect.name == "postgresql" else ""
+    written = sa.text(f"'2026-11-20 00:00:00.000000{zone}'")
     op.create_table(
         "placement_aggregate",
         sa.Column("provider_id", sa.Uuid(), nullable=False),
@@ -43,34 +43,34 @@ def upgrade() -> None:
 
     with op.batch_alter_table("placement_allocation", schema=None) as batch_op:
         batch_op.add_column(
-            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=WRITTEN)
+            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=written)
         )
 
     with op.batch_alter_table("placement_consumer", schema=None) as batch_op:
         batch_op.add_column(
-            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=WRITTEN)
+            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=written)
         )
         batch_op.alter_column("type", existing_type=sa.VARCHAR(length=255), nullable=True)
 
     with op.batch_alter_table("placement_inventory", schema=None) as batch_op:
         batch_op.add_column(
-            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=WRITTEN)
+            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=written)
         )
 
     with op.batch_alter_table("placement_provider", schema=None) as batch_op:
         batch_op.add_column(
-            sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=WRITTEN)
+            sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=written)
         )
         batch_op.add_column(
-            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=WRITTEN)
+            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=written)
         )
 
     with op.batch_alter_table("placement_resource_class", schema=None) as batch_op:
         batch_op.add_column(
-            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=WRITTEN)
+            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=written)
         )
 
     with op.batch_alter_table("placement_trait", schema=None) as batch_op:
         batch_op.add_column(
-            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=WRITTEN)
+            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=written)
         )
