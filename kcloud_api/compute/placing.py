@@ -24,10 +24,10 @@ from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import wake_after_commit
 from kcloud_api.network import service as network
 from kcloud_api.placement import service as placement
-from kcloud_api.placement.candidates import Candidate
 from kcloud_api.placement.ledger import Ledger
 from kcloud_api.placement.request import ResourceRequest
 from kcloud_api.placement.snapshot.keeper import Keeper
+from kcloud_api.placement.ways import Candidate
 from kcloud_api.scheduler import reasons
 from kcloud_api.scheduler.apart import Apart, narrowed
 from kcloud_api.scheduler.device_policy import device_policy

@@ -16,7 +16,7 @@ def trees(
     session: Session, request: ResourceRequest, *, order: str = CREATED, keeper: Keeper | None = None
 ) -> Iterator[Tree]:
     """One by one, with those that share with each, as far as they are taken: the search decides. `created`:
-    in the order of trees; `random`: in another one each time; candidates.ORDERS has the others."""
+    in the order of trees; `random`: in another one each time; orders.ORDERS has the others."""
     if keeper is not None:
         yield from keeper.current(session).matching(request, order=order)
         return

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, ScalarSelect, Select, Subquery, func, literal, select
 from sqlmodel import Session, col
 
-from kcloud_api.placement.candidates import ORDERS
+from kcloud_api.placement.orders import ORDERS
 from kcloud_api.placement.request import UNSUFFIXED, ResourceRequest
 from kcloud_api.placement.tables import InventoryRow, ProviderRow, ProviderTraitRow
 from kcloud_api.placement.tree import SHARES, Tree
@@ -63,7 +63,7 @@ def fitting_roots(
     session: Session, request: ResourceRequest, order: str, outside: Lent = NOTHING_LENT
 ) -> Iterator[Sequence[UUID]]:
     """Roots that may serve the request, in batches: `created` is the order of trees, `random` another one
-    each time; candidates.ORDERS has the others.
+    each time; orders.ORDERS has the others.
 
     The rarest class narrows: its range of the index is read, and trees without a required trait, or with a
     trait that shuts them, are left out.

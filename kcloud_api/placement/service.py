@@ -91,7 +91,7 @@ def candidates(
     keeper: Keeper | None = None,
 ) -> tuple[Candidate, ...]:
     """At most `limit` hosts that can serve the request, each with one way to do it, in the order of the
-    policy `order` (candidates.ORDERS). With `keeper` hosts are found in its snapshot. Why there is none,
+    policy `order` (orders.ORDERS). With `keeper` hosts are found in its snapshot. Why there is none,
     explaining.py says."""
     found = islice(serving(session, request, order=order, keeper=keeper), limit)
     return tuple(way.candidate() for way in found)
@@ -101,7 +101,7 @@ def serving(
     session: Session, request: ResourceRequest, *, order: str = "spread", keeper: Keeper | None = None
 ) -> Iterator[Way]:
     """Every host that can serve the request, with one way to do it, one by one as they are taken, in the
-    order of the policy `order` (candidates.ORDERS)."""
+    order of the policy `order` (orders.ORDERS)."""
     for tree in finding.trees(session, request, order=order, keeper=keeper):
         way = next(ways(tree, request), None)
         if way is not None:

@@ -37,7 +37,7 @@ class Snapshot:
         """The trees that may serve the request, made one by one as they are taken.
 
         `created`: in the order of trees. `random`: in any order, another each time; no block is looked at
-        before its turn. `spread` and `pack` (candidates.ORDERS) compare all trees, so they look at all first.
+        before its turn. `spread` and `pack` (orders.ORDERS) compare all trees, so they look at all first.
         """
         for block, indices in self._found(request, order):
             for index in indices.tolist():

@@ -1,8 +1,4 @@
-"""In which orders hosts are searched for candidates. Pure data."""
-
-from kcloud_api.placement.ways import Candidate
-
-__all__ = ["ORDERS", "Candidate"]
+"""In which orders hosts are searched. Pure data."""
 
 ORDERS: dict[str, int] = {"spread": -1, "pack": 1}
 """How hosts are ordered by what is free of the request's classes, the rarest class first, then by id:
