@@ -91,3 +91,30 @@ def test_a_host_that_becomes_free_meanwhile_gets_the_server(
     tenant.wait(server, "BUILD")
     eventually(lambda: arrived and arrived[0].pull().servers, bool)
     assert "fault" not in tenant.show(server)
+
+
+def test_a_server_whose_search_is_too_hard_is_told_so_and_keeps_no_other_waiting(
+    cloud: Cloud, tenant: Tenant, agent: ScriptedAgent
+) -> None:
+    admin = cloud.client()
+    admin.headers["OpenStack-API-Version"] = "placement 1.39"
+    admin.put("/placement/resource_classes/CUSTOM_PIECE").raise_for_status()
+    size = 87_381
+    for number in range(2):
+        body = {"name": f"shelf-{number}", "parent_provider_uuid": str(agent.host_id)}
+        shelf = admin.post("/placement/resource_providers", json=body).json()["uuid"]
+        stock = {"resource_provider_generation": 0, "inventories": {"CUSTOM_PIECE": {"total": 3 * size + 2}}}
+        admin.put(f"/placement/resource_providers/{shelf}/inventories", json=stock).raise_for_status()
+    # Different multiples of 3 that fill two shelves which lose what is left of 3: only trying shows it.
+    parts = [size // 18 + 7 * number**2 % 1009 for number in range(31)]
+    parts.append(2 * size + 1 - sum(parts))
+    pieces = {f"resources_{at}__CUSTOM_PIECE": str(3 * part) for at, part in enumerate(parts)}
+    easy = tenant.flavor
+    tenant.flavor = make_flavor(cloud.client(), "pieces", group_policy="none", **pieces)
+    assert fault(tenant)["message"].startswith("It takes too long")
+    tenant.flavor = easy
+    server = tenant.boot()
+    assert eventually(
+        lambda: tenant.show(server)["OS-EXT-STS:task_state"], lambda state: state != "scheduling"
+    )
+    assert tenant.show(server)["status"] != "ERROR"
