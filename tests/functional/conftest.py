@@ -24,6 +24,7 @@ from kcloud_api.http.live import LiveServer, listen
 from kcloud_api.main import build_app
 from kcloud_api.manage import Passwords, bootstrap
 from kcloud_common.config import Conf
+from tests.postgres import fresh_database, postgres_server
 
 FAST_BCRYPT = 4
 
@@ -43,6 +44,39 @@ def conf(tmp_path: Path) -> Conf:
             f"identity.password_rounds={FAST_BCRYPT}",
         ]
     )
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of this run's own; `fresh_database` makes databases in it."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[Database]:
+    """An empty database with every table."""
+    with fresh_database(postgres_url) as url:
+        yield from opened(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database with every table, of each kind in turn."""
+    if request.param == "postgres":
+        yield request.getfixturevalue("postgres")
+    else:
+        yield from opened(f"sqlite:///{tmp_path}/kcloud.db")
+
+
+def opened(url: str) -> Iterator[Database]:
+    """With every table; closed at the end."""
+    for _tables in modules_named("tables"):
+        pass
+    database = Database(url)
+    SQLModel.metadata.create_all(database.engine)
+    yield database
+    database.close()
 
 
 @pytest.fixture

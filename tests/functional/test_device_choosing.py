@@ -1,11 +1,8 @@
 """Hosts and devices are looked for together on real databases, past as many hosts as it takes."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID, uuid4
 
-import pytest
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.inventory import device_providers
@@ -18,29 +15,6 @@ from kcloud_api.placement.ways import Candidate
 from kcloud_api.scheduler.topology import Policy
 from kcloud_common.wire import DeviceReport, DeviceState
 from tests.functional.scripted_agent import gpu
-from tests.postgres import fresh_database, postgres_server
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield from opened(f"sqlite:///{tmp_path}/kcloud.db")
-        return
-    with fresh_database(request.getfixturevalue("postgres_url")) as url:
-        yield from opened(url)
-
-
-def opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    SQLModel.metadata.create_all(database.engine)
-    yield database
-    database.close()
 
 
 def gpus(*switches: int) -> list[DeviceReport]:
@@ -76,30 +50,30 @@ def devices_of(session: Session, candidate: Candidate) -> list[str]:
     return sorted(names[id_] for id_ in candidate.allocations if id_ in names)
 
 
-def test_the_choice_is_claimed_by_placement_and_accelerator(database: Database) -> None:
-    with database.transaction() as session:
+def test_the_choice_is_claimed_by_placement_and_accelerator(any_database: Database) -> None:
+    with any_database.transaction() as session:
         add_host(session, 1, gpus(3, 2))
-    with database.transaction() as session:
+    with any_database.transaction() as session:
         (found,) = choosing.candidates(session, asking(2), Policy.PACK, limit=5).candidates
         assert devices_of(session, found) == ["pci_1_0", "pci_1_1"]
         server = placement.ConsumerRecord(uuid4(), "p", "u")
         placement.claim(session, server, found)
         claims = accelerator.claim(session, server.id, found.allocations)
         assert [claim.device for claim in claims] == ["pci_1_0", "pci_1_1"]
-    with database.transaction() as session:
+    with any_database.transaction() as session:
         (found,) = choosing.candidates(session, asking(3), Policy.SAME_SWITCH, limit=5).candidates
         assert devices_of(session, found) == ["pci_0_0", "pci_0_1", "pci_0_2"]
         none = choosing.candidates(session, asking(4), Policy.PACK, limit=5)
         assert (none.candidates, none.apart.count) == ((), 0)
 
 
-def test_a_hard_policy_looks_past_all_hosts_that_cannot(database: Database) -> None:
-    with database.transaction() as session:
+def test_a_hard_policy_looks_past_all_hosts_that_cannot(any_database: Database) -> None:
+    with any_database.transaction() as session:
         # Those with the most free devices are looked at first.
         for number in range(2, choosing.BATCH + 10):
             add_host(session, number, gpus(2, 2))
         whole = add_host(session, 1, gpus(3))
-    with database.transaction() as session:
+    with any_database.transaction() as session:
         found = choosing.candidates(session, asking(3), Policy.SAME_SWITCH, limit=5)
         assert [candidate.host_id for candidate in found.candidates] == [whole]
         assert found.apart.count == choosing.BATCH + 8
@@ -107,11 +81,11 @@ def test_a_hard_policy_looks_past_all_hosts_that_cannot(database: Database) -> N
         assert len(choosing.candidates(session, asking(3), Policy.PACK, limit=5).candidates) == 5
 
 
-def test_a_device_that_may_not_be_handed_out_is_not_chosen(database: Database) -> None:
+def test_a_device_that_may_not_be_handed_out_is_not_chosen(any_database: Database) -> None:
     first, *others = gpus(3)
     bad = first.model_copy(update={"state": DeviceState.QUARANTINED, "reason": "would not reset"})
-    with database.transaction() as session:
+    with any_database.transaction() as session:
         add_host(session, 1, [bad, *others])
-    with database.transaction() as session:
+    with any_database.transaction() as session:
         (found,) = choosing.candidates(session, asking(2), Policy.SAME_SWITCH, limit=5).candidates
         assert devices_of(session, found) == ["pci_0_1", "pci_0_2"]

@@ -27,17 +27,11 @@ from tests.functional.placement_rooms import (
     ok,
     put,
 )
-from tests.postgres import fresh_database, postgres_server
+from tests.postgres import fresh_database
 from tests.upstream.stage import serving
 
 FIRST, SECOND = UUID(int=100), UUID(int=101)
 Work = Callable[[Session], object]
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -1,6 +1,6 @@
 """Claims and releases on a real database, alone and in races: nothing is given out twice (invariant I1)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.inventory import device_providers, provider_id
@@ -21,34 +21,12 @@ from kcloud_api.placement.inventory import HostInventory, Inventory
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, Group, ResourceRequest
 from kcloud_common.errors import AlreadyExists, Conflict, OutOfCapacity, StaleGeneration
 from kcloud_common.wire import DeviceReport, DeviceState
-from tests.postgres import fresh_database, postgres_server
+from tests.functional.conftest import opened
 from tests.thoroughness import examples
 
 HOST = UUID(int=1)
 SHUT = frozenset({HOST_DOWN, HOST_NOT_READY})
 ONE_GPU = ResourceRequest({"": Group({"VCPU": 1, "PGPU": 1})}, root_forbidden=SHUT)
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "postgres":
-        with fresh_database(request.getfixturevalue("postgres_url")) as url:
-            yield from opened(url)
-    else:
-        yield from opened(f"sqlite:///{tmp_path}/kcloud.db")
-
-
-def opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    SQLModel.metadata.create_all(database.engine)
-    yield database
-    database.close()
 
 
 def device(number: int, state: DeviceState = DeviceState.FREE, claim_id: UUID | None = None) -> DeviceReport:

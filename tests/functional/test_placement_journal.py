@@ -1,13 +1,11 @@
 """The change journal on real databases: what is committed is read once, in whatever order it is committed."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 from sqlalchemy import delete, func, select, update
-from sqlmodel import Session, SQLModel, col
+from sqlmodel import Session, col
 
 from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import Database
@@ -15,36 +13,8 @@ from kcloud_api.loops.prune import prune_turn
 from kcloud_api.placement.snapshot import journal
 from kcloud_api.placement.snapshot.journal import SHAPE, USAGE, Position
 from kcloud_api.placement.tables import ChangeRow
-from tests.postgres import fresh_database, postgres_server
 
 ONE, TWO, THREE = UUID(int=1), UUID(int=2), UUID(int=3)
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
-
-
-@pytest.fixture
-def postgres(postgres_url: str) -> Iterator[Database]:
-    with fresh_database(postgres_url) as url:
-        yield from opened(url)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "postgres":
-        yield request.getfixturevalue("postgres")
-    else:
-        yield from opened(f"sqlite:///{tmp_path}/kcloud.db")
-
-
-def opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    SQLModel.metadata.create_all(database.engine)
-    yield database
-    database.close()
 
 
 class Reader:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
-from sqlmodel import Session, SQLModel, col, delete
+from sqlmodel import Session, col, delete
 
 from benchmarks.placement_shapes import load, root_id
 from kcloud_api.conf.placement import PlacementConf
@@ -24,37 +24,9 @@ from kcloud_api.placement.snapshot import journal
 from kcloud_api.placement.snapshot.keeper import Keeper
 from kcloud_api.placement.tables import ChangeRow, InventoryRow, ProviderRow
 from kcloud_api.placement.tree import Tree
-from tests.postgres import fresh_database, postgres_server
 from tests.thoroughness import examples
 
 CONF = PlacementConf()
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
-
-
-@pytest.fixture
-def postgres(postgres_url: str) -> Iterator[Database]:
-    with fresh_database(postgres_url) as url:
-        yield from opened(url)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "postgres":
-        yield request.getfixturevalue("postgres")
-    else:
-        yield from opened(f"sqlite:///{tmp_path}/kcloud.db")
-
-
-def opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    SQLModel.metadata.create_all(database.engine)
-    yield database
-    database.close()
 
 
 def trees(keeper: Keeper, database: Database) -> list[Tree]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from random import Random
 from uuid import UUID
 
@@ -20,33 +19,10 @@ from kcloud_api.placement.snapshot.keeper import Keeper
 from kcloud_api.placement.tables import AggregateRow, InventoryRow, Origin, ProviderRow, ProviderTraitRow
 from kcloud_api.placement.tree import Provider, Tree
 from tests.placement_oracle import WORLDS, Answer, Forest, answer, attached, brute_force, world
-from tests.postgres import fresh_database, postgres_server
 from tests.thoroughness import examples
 
 TABLES = (AggregateRow, ProviderTraitRow, InventoryRow, ProviderRow)
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "postgres":
-        with fresh_database(request.getfixturevalue("postgres_url")) as url:
-            yield from opened(url)
-    else:
-        yield from opened(f"sqlite:///{tmp_path}/kcloud.db")
-
-
-def opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    SQLModel.metadata.create_all(database.engine)
-    yield database
-    database.close()
 
 
 def replant(session: Session, forest: Forest) -> None:

@@ -27,7 +27,7 @@ from tests.functional.placement_rooms import (
     ok,
     put,
 )
-from tests.postgres import fresh_database, postgres_server
+from tests.postgres import fresh_database
 
 CLIENTS = 32
 UNITS = 5
@@ -56,12 +56,6 @@ class Room:
 
         with ThreadPoolExecutor(CLIENTS) as pool:
             return list(pool.map(run, range(CLIENTS)))
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
