@@ -12,6 +12,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from kcloud_common.certificate import Certificate
+
 
 class Wire(BaseModel):
     """Base of what travels: frozen, and unknown fields are refused (a typo must not pass for a default)."""
@@ -41,13 +43,96 @@ class ImageWant(Wire):
     disk_format: str = Field(pattern=r"^(qcow2|raw)$")
 
 
+class SliceKind(StrEnum):
+    """How a card is handed out: one value for each back end."""
+
+    WHOLE = "whole"
+    """All functions of the card's IOMMU group."""
+    VF = "vf"
+    """An SR-IOV function on vfio-pci."""
+    MDEV = "mdev"
+    VENDOR_VF = "vendor-vf"
+    """An SR-IOV function that stays on its vendor's driver, with a vGPU type set."""
+    XE_VF = "xe-vf"
+    """An SR-IOV function of Intel's xe driver, with quanta and a memory quota."""
+
+
 class ClaimWant(Wire):
     """One claimed slice; `device` is the name under which this host reported it."""
 
     id: UUID
     device: str
     addresses: tuple[str, ...]
-    """PCI addresses of the functions the guest gets, in order."""
+    """PCI addresses of the functions the guest gets, in order. Empty for an mdev."""
+    kind: SliceKind = SliceKind.WHOLE
+    mdev: UUID | None = None
+    generation: int = 0
+    """Of the lease: grows with each claim on the device. A host never acts for a generation below the newest
+    that it has seen on the device."""
+
+
+class SharingPolicy(StrEnum):
+    """How a card's time is shared among its slices (NVIDIA's three words for it)."""
+
+    BEST_EFFORT = "best-effort"
+    """Round robin; what one does not use, others get."""
+    EQUAL = "equal"
+    """One part for each slice that runs."""
+    FIXED = "fixed"
+    """One part for each slice that could run."""
+
+
+class Sharing(Wire):
+    """Time slicing of one slice, or of a card. None: as the driver has it."""
+
+    policy: SharingPolicy | None = None
+    quantum_us: int | None = Field(default=None, ge=0, lt=2**31)
+    """How long a slice runs at a stretch, microseconds."""
+    preempt_timeout_us: int | None = Field(default=None, ge=0, lt=2**31)
+    weight: int | None = Field(default=None, ge=1, le=1000)
+
+
+class CutWant(Wire):
+    """`count` slices of one sort on a card."""
+
+    kind: SliceKind
+    type: str = Field(default="", max_length=128)
+    """Of an mdev (`nvidia-558`) or a vendor's VF (`1145`); empty where there is one sort only."""
+    count: int = Field(default=1, ge=1, le=4096)
+    resource_class: str | None = None
+    """None: the catalogue's for this kind of card."""
+    traits: tuple[str, ...] = ()
+    memory_mib: int | None = Field(default=None, ge=1, lt=2**31)
+    """Quota of a slice where the back end takes one (xe's vram_quota)."""
+    sharing: Sharing | None = None
+
+
+class CardLayoutWant(Wire):
+    """How the cards that `match` fits are cut. Without cuts: whole. The first that fits a card counts."""
+
+    match: str
+    """A rule in the words of `[devices] offer`: `10de:26b9`, `address:0000:41:00.0`, `known`."""
+    cuts: tuple[CutWant, ...] = ()
+    sharing: Sharing | None = None
+    """For all slices of the card."""
+
+
+class LayoutWant(Wire):
+    """The desired partition layout of a host. `version` is echoed by the report once it stands."""
+
+    version: str = Field(max_length=128)
+    cards: tuple[CardLayoutWant, ...] = ()
+
+
+class DeviceWant(Wire):
+    """What operators want of one device; a device that is not named is in ordinary use."""
+
+    name: str
+    maintenance: bool = False
+    """Out of use as soon as it is free."""
+    release_count: int = 0
+    """Times that an operator has asked for it to leave quarantine. When it is above what the host has done,
+    the host runs the burn-in, and frees the device if that is passed."""
 
 
 class PortWant(Wire):
@@ -95,6 +180,9 @@ class Assignment(Wire):
     host_id: UUID
     generation: int
     servers: tuple[ServerWant, ...] = ()
+    layout: LayoutWant | None = None
+    """None: cards are offered whole."""
+    devices: tuple[DeviceWant, ...] = ()
 
 
 # --- up: what the host has ---------------------------------------------------------------------------
@@ -145,11 +233,19 @@ class ServerReport(Wire):
 
 
 class DeviceState(StrEnum):
+    """Stands of a slice; vfio/lifecycle.py has the table of what leads where."""
+
     FREE = "free"
     CLAIMED = "claimed"
-    """Prepared for a claim (bound to vfio-pci, journalled)."""
+    """Prepared for a claim, journalled; no guest has it yet."""
+    ATTACHED = "attached"
+    """A guest has it."""
+    SANITISING = "sanitising"
+    """Taken from its guest; not clean yet."""
     QUARANTINED = "quarantined"
     """Could not be returned to a clean state; `reason` says why. Never handed out."""
+    MAINTENANCE = "maintenance"
+    """Out of use because an operator wants it so."""
 
 
 class PcieLink(Wire):
@@ -159,23 +255,90 @@ class PcieLink(Wire):
     width: int = Field(ge=1, le=32)
 
 
+class Health(Wire):
+    """Signs of a device's health that the host can always see. None: it can't be read here."""
+
+    aer_correctable: Counter | None = None
+    aer_nonfatal: Counter | None = None
+    aer_fatal: Counter | None = None
+    link: PcieLink | None = None
+    """As it runs now; a link that saves power is slower than its seat allows."""
+    xid: Amount | None = None
+    """The last NVIDIA XID in the kernel's log."""
+    evidence: Words = ""
+    """What is wrong, for the operator; empty when nothing is."""
+
+
 class DeviceReport(Wire):
-    """One slice that this host offers: here, the whole IOMMU group of an accelerator."""
+    """One slice that this host offers: a whole IOMMU group, a virtual function, a mediated device."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")
     """Stable on this host, e.g. `pci_0000_41_00_0`."""
+    card: str = Field(default="", pattern=r"^[A-Za-z0-9_.:-]{0,128}$")
+    """Name of the card that it is a slice of; empty when it is the whole card."""
+    kind: SliceKind = SliceKind.WHOLE
+    slice_type: Word = ""
+    mdev: UUID | None = None
     addresses: tuple[str, ...]
+    """PCI functions; empty for an mdev."""
     vendor_id: str = Field(pattern=r"^[0-9a-f]{4}$")
     product_id: str = Field(pattern=r"^[0-9a-f]{4}$")
+    model: Word = ""
+    serial: Word = ""
+    """Of the card, where it says one: slots change, serials do not."""
     resource_class: str
     traits: tuple[str, ...] = ()
+    share: int = Field(default=1000, ge=0, le=1000)
+    """Of the card's power to compute, in thousandths, as its policy promises it."""
+    memory_mib: Amount | None = None
+    sharing: Sharing | None = None
+    """As the driver has it now; None where a slice is not shared in time."""
     numa_node: int | None = None
     pci_path: tuple[str, ...] = ()
     """Bridges from the root complex down to the device."""
     link: PcieLink | None = None
     state: DeviceState = DeviceState.FREE
     claim_id: UUID | None = None
+    generation: Counter = 0
+    """Of the newest lease that this host has seen on it."""
+    release_count: Counter = 0
+    """Burn-ins done, echoing DeviceWant's."""
     reason: Words = ""
+    health: Health | None = None
+    certificate: Certificate | None = None
+    """The newest, until a report with it was accepted."""
+
+
+class Ability(Wire):
+    """One way in which a card can be cut, as its kernel says."""
+
+    kind: SliceKind
+    type: Word = ""
+    name: Word = ""
+    """What the driver calls the type: `NVIDIA L40S-12Q`."""
+    most: Amount
+    """Slices of this sort on an empty card."""
+    memory_mib: Amount | None = None
+    policies: tuple[SharingPolicy, ...] = ()
+    quantum: bool = False
+    """Whether quanta can be set."""
+    refused: Words = ""
+    """Why it can't be used here, although the card has it; empty when it can."""
+
+
+class CardReport(Wire):
+    """One card: what it can be cut into, and how the layout stands on it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")
+    address: Word
+    vendor_id: str = Field(pattern=r"^[0-9a-f]{4}$")
+    product_id: str = Field(pattern=r"^[0-9a-f]{4}$")
+    model: Word = ""
+    serial: Word = ""
+    memory_mib: Amount | None = None
+    abilities: Annotated[tuple[Ability, ...], AfterValidator(lambda found: found[:256])] = ()
+    drift: Words = ""
+    """How the card differs from the layout, and why; empty when it stands."""
 
 
 class HostReport(Wire):
@@ -196,6 +359,11 @@ class HostReport(Wire):
     traits: tuple[str, ...] = ()
     servers: tuple[ServerReport, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
+    cards: tuple[CardReport, ...] = ()
+    layout_version: Annotated[str, AfterValidator(lambda text: text[:128])] = ""
+    """Of the layout that this report has taken into account; cards tell how far it stands."""
+    certificate_key: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    """The ed25519 public key with which this host signs certificates."""
     problems: Annotated[tuple[Words, ...], AfterValidator(lambda found: found[:64])] = ()
     """What keeps the host from taking new servers; empty when it is ready."""
 
