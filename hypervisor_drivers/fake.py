@@ -200,11 +200,15 @@ def _check_startable(state: FakeState, spec: DomainSpec) -> None:
     for nic in spec.nics:
         if nic.network not in state.networks:
             raise DriverError(f"network {nic.network!r} not found")
-    wanted = {hostdev.address for hostdev in spec.hostdevs}
+    wanted = _devices(spec)
     for other in state.domains.values():
-        held = {hostdev.address for hostdev in other.live.hostdevs} if other.live else set()
+        held = _devices(other.live) if other.live else set()
         if wanted & held:
-            raise DriverError(f"PCI device {min(wanted & held)} is in use by domain {other.spec.name}")
+            raise DriverError(f"device {min(wanted & held)} is in use by domain {other.spec.name}")
+
+
+def _devices(spec: DomainSpec) -> set[str]:
+    return {hostdev.address for hostdev in spec.hostdevs} | {f"mdev {mdev.uuid}" for mdev in spec.mdevs}
 
 
 def _check_network(state: FakeState, spec: NetworkSpec) -> None:
@@ -225,6 +229,7 @@ def _boot(domain: FakeDomain) -> FakeDomain:
     lines += [f"[    0.000001] disk {disk.path} ({disk.format}, {disk.device})" for disk in spec.disks]
     lines += [f"[    0.000002] nic {nic.mac} on {nic.network}" for nic in spec.nics]
     lines.append("hostdevs: " + (" ".join(hostdev.address for hostdev in spec.hostdevs) or "none"))
+    lines += [f"mdev: {mdev.uuid}" for mdev in spec.mdevs]
     lines.append("GUEST-READY")
     try:
         with Path(spec.console_log).open("a", encoding="utf-8") as console:
@@ -243,6 +248,7 @@ def _seen(domain: FakeDomain) -> DomainSeen:
         metadata=domain.spec.metadata,
         hostdevs=tuple(hostdev.address for hostdev in hardware.hostdevs),
         macs=tuple(nic.mac for nic in hardware.nics),
+        mdevs=tuple(mdev.uuid for mdev in hardware.mdevs),
     )
 
 

@@ -31,9 +31,42 @@ class NicSpec:
 
 @dataclass(frozen=True, slots=True)
 class HostdevSpec:
-    """A PCI function handed to the guest, already bound to vfio-pci by the agent (managed='no')."""
+    """A PCI function handed to the guest, already bound to vfio-pci by the agent (managed='no'), or to the
+    vendor's own VFIO driver."""
 
     address: str
+    cell: int | None = None
+    """The guest's NUMA cell that it belongs to; None where the guest has no cells, or the device no node."""
+
+
+@dataclass(frozen=True, slots=True)
+class MdevSpec:
+    """A mediated device that the agent has made."""
+
+    uuid: UUID
+    cell: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CellSpec:
+    """One NUMA cell of the guest."""
+
+    vcpus: tuple[int, ...]
+    memory_mib: int
+    host_node: int | None = None
+    """Where its memory must come from; None: anywhere."""
+    host_cpus: str = ""
+    """Host CPUs that its vCPUs may run on, as the kernel writes such lists (`0-3,8`); empty: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSpace:
+    """Room for large BARs, which the firmware would otherwise guess too small."""
+
+    hole64_mib: int
+    """Of the 64-bit PCI window."""
+    phys_bits: int | None = None
+    """Physical address bits of the guest's CPUs; None: those of the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +95,18 @@ class DomainSpec:
     hostdevs: tuple[HostdevSpec, ...]
     console_log: PurePosixPath
     metadata: DomainMetadata
+    mdevs: tuple[MdevSpec, ...] = ()
+    cells: tuple[CellSpec, ...] = ()
+    """Empty: no NUMA. Else they share out all vCPUs and all memory, in order of their numbers."""
+    page_kib: int | None = None
+    """Hugepages of this size behind all memory."""
+    address_space: AddressSpace | None = None
+    """None: what the firmware gives of itself will do."""
+
+    @property
+    def has_devices(self) -> bool:
+        """Of the host: hardware that reads and writes the guest's memory by itself."""
+        return bool(self.hostdevs or self.mdevs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +119,7 @@ class DomainSeen:
     metadata: DomainMetadata
     hostdevs: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
+    mdevs: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

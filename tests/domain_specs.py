@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from hypervisor_drivers.spec import DiskSpec, DomainMetadata, DomainSpec, HostdevSpec, NicSpec
+from hypervisor_drivers.spec import (
+    AddressSpace,
+    CellSpec,
+    DiskSpec,
+    DomainMetadata,
+    DomainSpec,
+    HostdevSpec,
+    MdevSpec,
+    NicSpec,
+)
 
 _FOLDER = PurePosixPath("/var/lib/kcloud/servers")
 
@@ -73,5 +82,36 @@ GOLDEN: Mapping[str, DomainSpec] = {
         title="raw",
         disks=(DiskSpec(_FOLDER / "disk.raw", "raw"),),
         nics=(NicSpec("fa:16:3e:00:00:05", "lan"),),
+    ),
+    "mediated": _spec(
+        6,
+        title="two slices",
+        virt_type="kvm",
+        nics=(NicSpec("fa:16:3e:00:00:06", "kcloud"),),
+        mdevs=(MdevSpec(UUID(int=6 << 100)), MdevSpec(UUID(int=7 << 100))),
+    ),
+    "two-nodes": _spec(
+        7,
+        title="four cards on two nodes",
+        virt_type="kvm",
+        vcpus=8,
+        memory_mib=131072,
+        nics=(NicSpec("fa:16:3e:00:00:07", "kcloud"),),
+        hostdevs=tuple(
+            HostdevSpec(f"0000:{bus:02x}:00.0", cell=bus // 0x80) for bus in (0x41, 0x42, 0xC1, 0xC2)
+        ),
+        mdevs=(MdevSpec(UUID(int=8 << 100), cell=1),),
+        cells=(
+            CellSpec((0, 1, 2, 3), 65536, host_node=0, host_cpus="0-15,32-47"),
+            CellSpec((4, 5, 6, 7), 65536, host_node=1, host_cpus="16-31,48-63"),
+        ),
+        page_kib=1048576,
+        address_space=AddressSpace(hole64_mib=1 << 20),
+    ),
+    "told-bits": _spec(
+        8,
+        title="an emulated CPU with room",
+        hostdevs=(HostdevSpec("0000:41:00.0"),),
+        address_space=AddressSpace(hole64_mib=65536, phys_bits=42),
     ),
 }

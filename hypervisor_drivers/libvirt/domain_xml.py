@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from hypervisor_drivers.libvirt.guest_numa import cpu_numa, numa_tuning
 from hypervisor_drivers.libvirt.metadata_xml import metadata_element
-from hypervisor_drivers.spec import DiskSpec, DomainSpec, HostdevSpec, NicSpec
-
-_PORTS_PER_SLOT = 8
-_FIRST_PORT_SLOT = 2
-"""Slots 0 and 1 are the host bridge and the place for a display; 31 is the chipset's own."""
+from hypervisor_drivers.libvirt.pci_tree import PciTree, pci_address
+from hypervisor_drivers.spec import DiskSpec, DomainSpec, HostdevSpec, MdevSpec, NicSpec
 
 
 def domain_xml(spec: DomainSpec) -> str:
@@ -24,13 +22,14 @@ def domain_xml(spec: DomainSpec) -> str:
     _platform(domain, spec)
     _lifecycle(domain)
     devices = SubElement(domain, "devices")
-    pci_devices = [*_pci_devices(spec)]
-    _controllers(devices, ports=len(pci_devices))
-    for bus, device in enumerate(pci_devices, start=1):
-        device.append(_pci_address(bus=bus))
+    tree = PciTree(spec.cells if spec.has_devices else (), spec.address_space)
+    placed = [(device, tree.add_port(cell)) for device, cell in _pci_devices(spec)]
+    devices.extend(tree.controllers())
+    for device, bus in placed:
+        device.append(pci_address(bus=bus))
         devices.append(device)
     _console(devices, spec)
-    if spec.hostdevs:
+    if spec.has_devices:
         SubElement(devices, "memballoon", {"model": "none"})
     ElementTree.indent(domain)
     return ElementTree.tostring(domain, encoding="unicode") + "\n"
@@ -41,17 +40,20 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def _pci_devices(spec: DomainSpec) -> Iterator[Element]:
+def _pci_devices(spec: DomainSpec) -> Iterator[tuple[Element, int | None]]:
+    """Each with the NUMA cell that it belongs to."""
     names = (f"vd{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
     for disk in spec.disks:
-        yield _disk(disk, next(names))
+        yield _disk(disk, next(names)), None
     for nic in spec.nics:
-        yield _nic(nic)
-    yield _rng()
-    if not spec.hostdevs:
-        yield Element("memballoon", {"model": "virtio"})
+        yield _nic(nic), None
+    yield _rng(), None
+    if not spec.has_devices:
+        yield Element("memballoon", {"model": "virtio"}), None
     for hostdev in spec.hostdevs:
-        yield _hostdev(hostdev)
+        yield _hostdev(hostdev), hostdev.cell
+    for mdev in spec.mdevs:
+        yield _mdev(mdev), mdev.cell
 
 
 def _identity(domain: Element, spec: DomainSpec) -> None:
@@ -64,10 +66,15 @@ def _identity(domain: Element, spec: DomainSpec) -> None:
 
 def _memory_and_cpus(domain: Element, spec: DomainSpec) -> None:
     _text(domain, "memory", str(spec.memory_mib), unit="MiB")
-    if spec.hostdevs:
-        # A device reads and writes guest memory at any time: none of it may be swapped out.
-        SubElement(SubElement(domain, "memoryBacking"), "locked")
+    if spec.has_devices or spec.page_kib is not None:
+        backing = SubElement(domain, "memoryBacking")
+        if spec.page_kib is not None:
+            SubElement(SubElement(backing, "hugepages"), "page", {"size": str(spec.page_kib), "unit": "KiB"})
+        if spec.has_devices:
+            # A device reads and writes guest memory at any time: none of it may be swapped out.
+            SubElement(backing, "locked")
     _text(domain, "vcpu", str(spec.vcpus), placement="static")
+    domain.extend(numa_tuning(spec.cells))
 
 
 def _platform(domain: Element, spec: DomainSpec) -> None:
@@ -77,16 +84,28 @@ def _platform(domain: Element, spec: DomainSpec) -> None:
     features = SubElement(domain, "features")
     SubElement(features, "acpi")
     SubElement(features, "apic")
-    # Without KVM there is no host CPU to pass through: take all that the emulator can do.
-    mode = (
-        {"mode": "host-passthrough", "migratable": "on"} if spec.virt_type == "kvm" else {"mode": "maximum"}
-    )
-    SubElement(domain, "cpu", {**mode, "check": "none"})
+    domain.append(_cpu(spec))
     clock = SubElement(domain, "clock", {"offset": "utc"})
     if spec.virt_type == "kvm":
         SubElement(clock, "timer", {"name": "rtc", "tickpolicy": "catchup"})
         SubElement(clock, "timer", {"name": "pit", "tickpolicy": "delay"})
         SubElement(clock, "timer", {"name": "hpet", "present": "no"})
+
+
+def _cpu(spec: DomainSpec) -> Element:
+    # Without KVM there is no host CPU to pass through: take all that the emulator can do.
+    mode = (
+        {"mode": "host-passthrough", "migratable": "on"} if spec.virt_type == "kvm" else {"mode": "maximum"}
+    )
+    cpu = Element("cpu", {**mode, "check": "none"})
+    if spec.address_space is not None:
+        bits = spec.address_space.phys_bits
+        if bits is not None:
+            SubElement(cpu, "maxphysaddr", {"mode": "emulate", "bits": str(bits)})
+        elif spec.virt_type == "kvm":
+            SubElement(cpu, "maxphysaddr", {"mode": "passthrough"})
+    cpu.extend(cpu_numa(spec.cells))
+    return cpu
 
 
 def _lifecycle(domain: Element) -> None:
@@ -97,22 +116,6 @@ def _lifecycle(domain: Element) -> None:
     power = SubElement(domain, "pm")
     SubElement(power, "suspend-to-mem", {"enabled": "no"})
     SubElement(power, "suspend-to-disk", {"enabled": "no"})
-
-
-def _controllers(devices: Element, *, ports: int) -> None:
-    SubElement(devices, "controller", {"type": "pci", "index": "0", "model": "pcie-root"})
-    for index in range(1, ports + 1):
-        slot, function = divmod(index - 1, _PORTS_PER_SLOT)
-        port = SubElement(
-            devices, "controller", {"type": "pci", "index": str(index), "model": "pcie-root-port"}
-        )
-        SubElement(port, "model", {"name": "pcie-root-port"})
-        SubElement(port, "target", {"chassis": str(index), "port": hex(index)})
-        address = _pci_address(bus=0, slot=_FIRST_PORT_SLOT + slot, function=function)
-        if function == 0:
-            address.set("multifunction", "on")
-        port.append(address)
-    SubElement(devices, "controller", {"type": "usb", "index": "0", "model": "none"})
 
 
 def _disk(disk: DiskSpec, name: str) -> Element:
@@ -155,16 +158,18 @@ def _hostdev(hostdev: HostdevSpec) -> Element:
     return element
 
 
+def _mdev(mdev: MdevSpec) -> Element:
+    """The agent has made it, and will end it."""
+    element = Element("hostdev", {"mode": "subsystem", "type": "mdev", "model": "vfio-pci"})
+    SubElement(SubElement(element, "source"), "address", {"uuid": str(mdev.uuid)})
+    return element
+
+
 def _console(devices: Element, spec: DomainSpec) -> None:
     serial = SubElement(devices, "serial", {"type": "file"})
     SubElement(serial, "source", {"path": str(spec.console_log), "append": "on"})
     target = SubElement(serial, "target", {"type": "isa-serial", "port": "0"})
     SubElement(target, "model", {"name": "isa-serial"})
-
-
-def _pci_address(*, bus: int, slot: int = 0, function: int = 0) -> Element:
-    where = {"bus": f"0x{bus:02x}", "slot": f"0x{slot:02x}", "function": f"0x{function}"}
-    return Element("address", {"type": "pci", "domain": "0x0000", **where})
 
 
 def _text(parent: Element, tag: str, text: str, **attributes: str) -> None:

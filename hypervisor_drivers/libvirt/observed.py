@@ -33,10 +33,12 @@ def domain_seen(xml: str, state: int, reason: int) -> DomainSeen | None:
         metadata=metadata,
         hostdevs=tuple(_address(source) for source in domain.iterfind(_PCI_SOURCES)),
         macs=tuple(mac.get("address", "") for mac in domain.iterfind("devices/interface/mac")),
+        mdevs=tuple(UUID(source.get("uuid", "")) for source in domain.iterfind(_MDEV_SOURCES)),
     )
 
 
 _PCI_SOURCES = "devices/hostdev[@mode='subsystem'][@type='pci']/source/address"
+_MDEV_SOURCES = "devices/hostdev[@mode='subsystem'][@type='mdev']/source/address"
 
 
 def domain_state(state: int, reason: int) -> DomainState:

@@ -13,7 +13,16 @@ from hypervisor_drivers.libvirt.codes import State
 from hypervisor_drivers.libvirt.domain_xml import domain_xml
 from hypervisor_drivers.libvirt.metadata_xml import NAMESPACE, metadata_text
 from hypervisor_drivers.libvirt.observed import domain_seen, domain_state, networks_by_mac
-from hypervisor_drivers.spec import DiskSpec, DomainMetadata, DomainSpec, DomainState, HostdevSpec, NicSpec
+from hypervisor_drivers.spec import (
+    CellSpec,
+    DiskSpec,
+    DomainMetadata,
+    DomainSpec,
+    DomainState,
+    HostdevSpec,
+    MdevSpec,
+    NicSpec,
+)
 from tests.conftest import Golden
 from tests.domain_specs import GOLDEN
 from tests.thoroughness import examples
@@ -26,6 +35,7 @@ macs = st.integers(0, (1 << 40) - 1).map(lambda number: "fa:" + number.to_bytes(
 addresses = st.integers(0, (1 << 40) - 1).map(
     lambda number: f"{number >> 16:04x}:{number >> 8 & 255:02x}:{number >> 3 & 31:02x}.{number & 7}"
 )
+cells = st.sampled_from([None, 0, 1])
 paths = st.sampled_from(["/d/disk", "/d/with space", "/d/<&>'\"", "/d/é漢"]).map(PurePosixPath)
 specs = st.builds(
     DomainSpec,
@@ -40,7 +50,9 @@ specs = st.builds(
         max_size=4,
     ).map(tuple),
     nics=st.lists(st.builds(NicSpec, macs, st.just("kcloud")), max_size=4).map(tuple),
-    hostdevs=st.lists(st.builds(HostdevSpec, addresses), max_size=9).map(tuple),
+    hostdevs=st.lists(st.builds(HostdevSpec, addresses, cells), max_size=9).map(tuple),
+    mdevs=st.lists(st.builds(MdevSpec, st.uuids(), cells), max_size=3).map(tuple),
+    cells=st.sampled_from([(), (CellSpec((0,), 64), CellSpec((1,), 64))]),
     console_log=paths,
     metadata=st.builds(
         DomainMetadata,
@@ -64,6 +76,7 @@ def test_what_was_written_is_what_is_seen(spec: DomainSpec) -> None:
     assert seen is not None
     assert (seen.uuid, seen.name, seen.metadata) == (spec.uuid, spec.name, spec.metadata)
     assert seen.hostdevs == tuple(hostdev.address for hostdev in spec.hostdevs)
+    assert seen.mdevs == tuple(mdev.uuid for mdev in spec.mdevs)
     assert seen.macs == tuple(nic.mac for nic in spec.nics)
     assert seen.state is DomainState.RUNNING
 
@@ -74,10 +87,11 @@ def test_every_pci_device_is_alone_on_a_root_port_of_its_own(spec: DomainSpec) -
     devices = ElementTree.fromstring(domain_xml(spec)).find("devices")
     assert devices is not None
     ports = [port for port in devices.findall("controller") if port.get("model") == "pcie-root-port"]
-    own = [device.find("address") for device in devices if device.tag != "controller"]
-    buses = [int(address.get("bus", ""), 16) for address in own if address is not None]
+    addresses = [device.find("address[@type='pci']") for device in devices if device.tag != "controller"]
+    buses = [int(address.get("bus", ""), 16) for address in addresses if address is not None]
 
-    assert buses == list(range(1, len(ports) + 1)) == [int(port.get("index", "")) for port in ports]
+    assert buses == [int(port.get("index", "")) for port in ports]
+    assert buses == list(range(buses[0], buses[0] + len(ports)))
     places = [tuple(sorted(port.find("address").attrib.items())) for port in ports]  # type: ignore[union-attr]
     assert len(set(places)) == len(ports)
 
@@ -87,7 +101,8 @@ def test_every_pci_device_is_alone_on_a_root_port_of_its_own(spec: DomainSpec) -
 def test_another_hostdev_moves_no_other_device(spec: DomainSpec) -> None:
     if not spec.hostdevs:  # the first one also takes the balloon away, which stood behind everything else
         return
-    more = replace(spec, hostdevs=(*spec.hostdevs, HostdevSpec("0000:99:00.0")))
+    more = replace(spec, hostdevs=(*spec.hostdevs, HostdevSpec("0000:99:00.0")), mdevs=())
+    spec = replace(spec, mdevs=())
 
     before, after = (ElementTree.fromstring(domain_xml(one)).findall("devices/*") for one in (spec, more))
     texts = {ElementTree.tostring(element).strip() for element in after}
@@ -103,6 +118,19 @@ def test_memory_is_locked_and_never_ballooned_under_a_passed_through_device() ->
     assert with_device.find("devices/memballoon[@model='none']") is not None
     assert without.find("memoryBacking") is None
     assert without.find("devices/memballoon[@model='virtio']") is not None
+
+
+def test_a_device_of_a_cell_sits_below_the_expander_that_carries_the_cells_number() -> None:
+    devices = ElementTree.fromstring(domain_xml(GOLDEN["two-nodes"])).find("devices")
+    assert devices is not None
+    controllers = {one.get("index"): one for one in devices.findall("controller[@type='pci']")}
+
+    def node(hostdev: ElementTree.Element) -> str | None:
+        port = controllers[str(int(hostdev.find("address").get("bus", ""), 16))]  # type: ignore[union-attr]
+        expander = controllers[str(int(port.find("address").get("bus", ""), 16))]  # type: ignore[union-attr]
+        return expander.findtext("target/node")
+
+    assert [node(hostdev) for hostdev in devices.findall("hostdev")] == ["0", "0", "1", "1", "1"]
 
 
 def test_libvirt_never_manages_a_device() -> None:
