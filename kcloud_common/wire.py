@@ -153,6 +153,17 @@ class GuestData(Wire):
     availability_zone: str = "nova"
 
 
+class GuestShape(Wire):
+    """How a guest's machine is to look beyond its size, from the flavor's `hw:` extra specs."""
+
+    numa_nodes: int = Field(default=0, ge=0, le=64)
+    """NUMA nodes that the guest sees; 0: it sees none."""
+    page_size: str | None = Field(default=None, pattern=r"^(small|large|any|[1-9][0-9]{0,9})$")
+    """Of the pages behind its memory: a word, or KiB."""
+    phys_bits_mode: str | None = Field(default=None, pattern=r"^(passthrough|emulate)$")
+    phys_bits: int | None = Field(default=None, ge=32, le=64)
+
+
 class ServerWant(Wire):
     """The desired state of one server. An ABSENT one may carry only `id`, `generation` and its claims."""
 
@@ -169,6 +180,7 @@ class ServerWant(Wire):
     claims: tuple[ClaimWant, ...] = ()
     ports: tuple[PortWant, ...] = ()
     guest: GuestData | None = None
+    shape: GuestShape = GuestShape()
     reboot_count: int = 0
     console_count: int = 0
     """Raised each time somebody asks for the console log; the agent then uploads it and echoes the count."""

@@ -8,6 +8,7 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from kcloud_api.caller import Caller
+from kcloud_api.compute import guest_shape
 from kcloud_api.compute.flavors.listing import Listing, page
 from kcloud_api.compute.flavors.tables import Flavor, FlavorAccess
 from kcloud_api.db.unique import add_unique
@@ -109,6 +110,8 @@ def set_extra_specs(session: Session, flavor_id: str, specs: Mapping[str, str]) 
     merged = {**row.extra_specs, **specs}
     if specs.keys() & device_policy.KEYS:
         device_policy.device_policy(merged)
+    if specs.keys() & guest_shape.KEYS:
+        guest_shape.guest_shape(merged)
     row.extra_specs = merged
     session.add(row)
     session.flush()
