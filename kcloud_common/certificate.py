@@ -10,8 +10,15 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Short = Annotated[str, AfterValidator(lambda text: text[:255])]
-Long = Annotated[str, AfterValidator(lambda text: text[:1024])]
+
+def _plain(text: str) -> str:
+    """Without what does not print. A certificate is read on terminals, and its JSON needs no `\\u` escapes,
+    which could be written in more than one way."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+Short = Annotated[str, AfterValidator(lambda text: _plain(text[:255]))]
+Long = Annotated[str, AfterValidator(lambda text: _plain(text[:1024]))]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 NO_CERTIFICATE = "0" * 64
@@ -42,7 +49,7 @@ class CertificateStep(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Short
-    """`fence`, `restore`, `reset`, `verify`, `scrub`, `read-back`."""
+    """`fence`, `stop`, `restore`, `reset`, `verify`, `scrub`, `read-back`."""
     method: Short = ""
     outcome: Short
     """`done`, or `none` where the device has no such means."""
