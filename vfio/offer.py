@@ -1,7 +1,7 @@
 """Decides which devices a host offers, each as its whole IOMMU group, and explains what it does not offer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vfio.catalogue import Catalogue, Product, builtin
 from vfio.device import Link, PciDevice, Snapshot
@@ -126,7 +126,7 @@ def seated_link(snapshot: Snapshot, device: PciDevice) -> Link | None:
 def _named(rule: OfferRule, product: Product) -> Product:
     """The rule's resource class wins; its traits add to the catalogue's."""
     traits = tuple(dict.fromkeys((*product.traits, *rule.traits)))
-    return Product(product.model, rule.resource_class or product.resource_class, traits)
+    return replace(product, resource_class=rule.resource_class or product.resource_class, traits=traits)
 
 
 def _absent(rule: OfferRule) -> Refusal:

@@ -115,8 +115,8 @@ def test_the_catalogue_names_known_accelerators_for_placement(npu: PciDevice) ->
     product = catalogue.builtin().accelerator(npu)
     assert product is not None
     assert (product.model, product.resource_class) == ("RNGD", "CUSTOM_NPU")
-    assert product.traits == ("CUSTOM_FURIOSAAI_RNGD",)
-    assert catalogue.builtin().describe(npu).traits == ("CUSTOM_FURIOSAAI_RNGD", "CUSTOM_PCI_1ED2_0001")
+    assert product.traits == ("CUSTOM_FURIOSAAI_RNGD", "CUSTOM_PCI_1ED2_0001")
+    assert catalogue.builtin().describe(npu) == product
 
 
 def test_an_unlisted_processing_accelerator_is_an_npu(npu: PciDevice) -> None:
@@ -145,16 +145,3 @@ def test_every_name_in_the_catalogue_is_one_that_placement_takes() -> None:
     for product in catalogue.builtin().products.values():
         for name in (product.resource_class, *product.traits):
             assert parse_rule(f"known={name}").resource_class == name
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "version = 2",
-        'version = 1\n[[vendor]]\nid="10de"\nname="N"\nkind="tpu"\n[vendor.devices]\n0001="x"',
-        'version = 1\n[[vendor]]\nid="10de"\nname="N"\nkind="gpu"\n[vendor.devices]\n000a="x"\n000A="y"',
-    ],
-)
-def test_a_catalogue_with_a_mistake_is_refused(text: str) -> None:
-    with pytest.raises((ValueError, KeyError)):
-        catalogue.parse(text)
