@@ -24,7 +24,7 @@ from vfio.errors import (
 )
 from vfio.groups import judge
 from vfio.hostuse import in_use
-from vfio.journal import ClaimRecord, FunctionRecord, Journal
+from vfio.journal import ClaimRecord, FunctionRecord, Journal, SliceRecord
 from vfio.scan import boot_id, scan
 from vfio.sysfs import Sysfs
 
@@ -37,8 +37,11 @@ class Binder:
         self._journal = journal
         self._lock = threading.Lock()
 
-    def prepare(self, claim_id: UUID, addresses: Sequence[str]) -> tuple[str, ...]:
+    def prepare(
+        self, claim_id: UUID, addresses: Sequence[str], held: SliceRecord | None = None
+    ) -> tuple[str, ...]:
         """Bind the whole groups of these functions to vfio-pci; returns all functions that were taken.
+        `held` is written down with them: the slice that the claim is for.
 
         Repeat it freely: after a crash, after a reboot of the host, or when all is done (then it writes
         nothing). Raises DeviceGone, DeviceBusy, NotViable or DriverMissing with nothing changed, BindFailed
@@ -61,6 +64,7 @@ class Binder:
                 snapshot.boot_id,
                 wanted,
                 (*taken, *(_function_record(device, lost) for device in new)),
+                held,
             )
             if record != before:
                 self._write(record)

@@ -11,6 +11,7 @@ BindingError            a device could not be prepared or released; names the ad
 |- NotViable            its IOMMU group cannot be taken whole; the message says what would help
 |- DriverMissing        vfio-pci is not loaded
 |- BindFailed           the kernel refused, and everything was put back as it was: another try may work
+|- LayoutRefused        the card cannot be cut like that, and is as it was before; the message has the numbers
 |- NotRestored          it could not be put back: quarantine the device; releasing again tries again
 JournalDamaged          a record on disk cannot be read; names the file
 """
@@ -68,6 +69,10 @@ class DriverMissing(BindingError):
 
 
 class BindFailed(BindingError):
+    pass
+
+
+class LayoutRefused(BindingError):
     pass
 
 

@@ -1,4 +1,7 @@
-"""Writes down, before anything is changed, what a claim's functions were: one fsynced JSON file per claim."""
+"""Writes down, before anything is changed, what a claim's functions were: one fsynced JSON file per claim.
+
+Records of version 1 (before there were slices) still read; version 2 adds the slice that the claim holds.
+"""
 
 import json
 import os
@@ -10,7 +13,8 @@ from uuid import UUID
 from vfio.device import checked_address
 from vfio.errors import JournalDamaged
 
-_VERSION = 1
+_VERSION = 2
+_READ_VERSIONS = (1, 2)
 _SUFFIX = ".json"
 _UNFINISHED = ".tmp"
 
@@ -27,6 +31,19 @@ class FunctionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceRecord:
+    """The slice that a claim holds, with all that is needed to make it anew (vfio.slices)."""
+
+    name: str
+    kind: str
+    card: str
+    type: str = ""
+    mdev: UUID | None = None
+    parent: str = ""
+    """Address of the function that has the mdev, or that is the slice."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimRecord:
     """`addresses` are what the claim asked for; `functions` all that was taken with them. Of another boot
     than the present one, it only says that the claim exists: a reboot undoes every binding."""
@@ -35,6 +52,8 @@ class ClaimRecord:
     boot_id: str | None
     addresses: tuple[str, ...]
     functions: tuple[FunctionRecord, ...]
+    slice: SliceRecord | None = None
+    """None: whole functions, claimed without a word about slices."""
 
 
 class Journal:
@@ -42,20 +61,11 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _sync(folder.parent)
+        make_folder(folder)
 
     def write(self, record: ClaimRecord) -> None:
         """Durable when it returns; replaces an older record of the same claim."""
-        target = self._path(record.claim_id)
-        unfinished = target.with_suffix(_UNFINISHED)
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(_encode(record))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(target)
-        _sync(self._folder)
+        write_whole(self._path(record.claim_id), _encode(record))
 
     def read(self, claim_id: UUID) -> ClaimRecord | None:
         """None when there is no record; JournalDamaged when there is one that cannot be read."""
@@ -70,10 +80,7 @@ class Journal:
 
     def remove(self, claim_id: UUID) -> None:
         """Forget a claim, with what an interrupted write left of it. Safe to repeat."""
-        target = self._path(claim_id)
-        target.unlink(missing_ok=True)
-        target.with_suffix(_UNFINISHED).unlink(missing_ok=True)
-        _sync(self._folder)
+        forget(self._path(claim_id))
 
     def records(self) -> Mapping[UUID, ClaimRecord]:
         """All readable records; `damaged` has the others."""
@@ -104,6 +111,31 @@ class Journal:
         return self._folder / f"{claim_id}{_SUFFIX}"
 
 
+def make_folder(folder: Path) -> None:
+    """For records; only the agent reads them."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _sync(folder.parent)
+
+
+def write_whole(target: Path, text: str) -> None:
+    """The file has all of the text or is what it was, also after a power cut."""
+    unfinished = target.with_suffix(_UNFINISHED)
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(target)
+    _sync(target.parent)
+
+
+def forget(target: Path) -> None:
+    """Durably, with what an interrupted write left of it. Safe to repeat."""
+    target.unlink(missing_ok=True)
+    target.with_suffix(_UNFINISHED).unlink(missing_ok=True)
+    _sync(target.parent)
+
+
 def _sync(folder: Path) -> None:
     """A rename, unlink or mkdir is durable only when its folder is."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -114,15 +146,13 @@ def _sync(folder: Path) -> None:
 
 
 def _encode(record: ClaimRecord) -> str:
-    return (
-        json.dumps({"version": _VERSION, **asdict(record), "claim_id": str(record.claim_id)}, indent=1) + "\n"
-    )
+    return json.dumps({"version": _VERSION, **asdict(record)}, indent=1, default=str) + "\n"
 
 
 def _decode(text: str, path: Path) -> ClaimRecord:
     try:
         raw = json.loads(text)
-        if raw["version"] != _VERSION:
+        if raw["version"] not in _READ_VERSIONS:
             raise JournalDamaged(f"{path}: version {raw['version']!r} is not known here")
         return ClaimRecord(
             claim_id=UUID(raw["claim_id"]),
@@ -132,6 +162,14 @@ def _decode(text: str, path: Path) -> ClaimRecord:
                 FunctionRecord(checked_address(f["address"]), f["driver"], f["override"], f["known"])
                 for f in raw["functions"]
             ),
+            slice=_slice(raw.get("slice")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise JournalDamaged(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _slice(raw: dict[str, str] | None) -> SliceRecord | None:
+    if raw is None:
+        return None
+    mdev = UUID(raw["mdev"]) if raw["mdev"] else None
+    return SliceRecord(raw["name"], raw["kind"], raw["card"], raw["type"], mdev, raw["parent"])
