@@ -4,14 +4,19 @@ Starts `kcloud-api --services placement` on a PostgreSQL of its own (or on SQLit
 shape and prints, for each question, p50 and p95 in ms and CPU in ms (server and database). With --upstream
 the same questions go to that URL, turn and turn about; its CPU is that of --upstream-pids, or of whoever
 listens on its port. It must hold the same hosts: --load-upstream puts them there, through its API.
+--start-upstream does all of that: it runs upstream out of a virtual environment (placement_upstream.py).
 Figures called "reference" are upstream 16.0.0's on another machine of this class, nested or flat as printed.
 
     .venv/bin/python -m benchmarks.placement [--shapes nested,flat] [--hosts 1000,10000,62500]
-        [--sqlite] [--seconds 3] [--upstream URL [--load-upstream] [--upstream-pids 1,2]]
+        [--sqlite] [--seconds 3] [--keep FOLDER]
+        [--start-upstream VENV | --upstream URL [--load-upstream] [--upstream-pids 1,2]]
+
+--keep leaves the loaded databases in FOLDER; the next run with that folder starts from copies of them.
 """
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +24,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks import placement_shapes
+from benchmarks.kept_postgres import kept_server
 from benchmarks.placement_claims import claim_cycle, over_allocations
+from benchmarks.placement_databases import Databases
 from benchmarks.placement_queries import (
     CANDIDATES,
     CLAIM_CYCLE,
@@ -30,10 +37,9 @@ from benchmarks.placement_queries import (
 )
 from benchmarks.placement_rest import load_over_rest
 from benchmarks.placement_service import Answer, Ours, Target
+from benchmarks.placement_upstream import upstream
 from benchmarks.processes_cpu import listening_on, rss_mib
-from kcloud_api.db.engine import Database
-from kcloud_api.db.migration import prepare
-from tests.postgres import fresh_database, postgres_server
+from tests.postgres import postgres_server
 
 REST_HOSTS = 1000
 """Largest size that is loaded through upstream's API: it takes minutes."""
@@ -121,56 +127,51 @@ def visibility(ours: Target, shape: str, rounds: int = 50) -> None:
 
 
 def claims(ours: Target, database: str, shape: str, hosts: int, seconds: float) -> None:
-    rate, cpu, conflicts = claim_cycle(ours, shape, clients=8, seconds=max(3.0, seconds))
+    done = claim_cycle(ours, shape, clients=8, seconds=max(3.0, seconds))
     reference = CLAIM_CYCLE.get((shape, hosts))
-    beside = f", reference {reference:.0f}" if reference else ""
-    print(
-        f"claim cycle, 8 clients: {rate:.0f} claims/s, {cpu:.1f} CPU ms each{beside}, {conflicts} conflicts"
-    )
+    beside = f"; reference {reference:.0f} CPU ms" if reference else ""
+    print(f"claim cycle, 8 clients: {done}{beside}")
     print(f"over-allocations: {over_allocations(database)}")
 
 
-@contextmanager
-def loaded(server: str | None, shape: str, hosts: int, folder: Path) -> Iterator[str]:
-    """The URL of a database with that many hosts."""
-    with ExitStack() as closing:
-        url = f"sqlite:///{folder}/{shape}-{hosts}.db"
-        if server is not None:
-            url = closing.enter_context(fresh_database(server))
-        prepare(url, migrate=True)
-        began = time.monotonic()
-        database = Database(url)
-        placement_shapes.load(database, shape, hosts)
-        database.close()
-        print(f"\n== {shape}, {hosts} hosts (loaded in {time.monotonic() - began:.0f} s)", flush=True)
-        yield url
-
-
-def run(options: argparse.Namespace, server: str | None, folder: Path) -> None:
-    upstream = _upstream(options)
+def run(options: argparse.Namespace, databases: Databases, folder: Path) -> None:
     growth: dict[tuple[str, int], dict[str, float]] = {}
     for shape in options.shapes.split(","):
         for hosts in map(int, options.hosts.split(",")):
-            beside = upstream if upstream is not None and hosts <= REST_HOSTS else None
-            if beside is not None and options.load_upstream:
-                load_over_rest(beside, shape, hosts)
-            with loaded(server, shape, hosts, folder) as url:
+            with ExitStack() as closing:
+                beside = closing.enter_context(_beside(options, databases.folder, shape, hosts))
+                url = closing.enter_context(databases.loaded(shape, hosts))
                 ours = Ours(url, folder, options.workers, options.set)
-                with ours.running() as target:
-                    growth[shape, hosts] = measure_all(target, beside, shape, hosts, options.seconds)
-                    if shape == "nested" and hosts <= REST_HOSTS:
-                        equal_devices(target, hosts, options.seconds)
-                    visibility(target, shape)
-                    claims(target, url, shape, hosts, options.seconds)
-                    memory = rss_mib(target.servers), rss_mib(target.servers, "VmHWM")
-                    print(f"memory: {memory[0]:.0f} MiB now, {memory[1]:.0f} MiB at most", flush=True)
-                first = ours.first_answer(questions(shape, "")[1].path)
-                print(f"restart to first candidates: {first:.1f} s", flush=True)
+                growth[shape, hosts] = one_size(ours, beside, options, (shape, hosts))
+    if options.claims:
+        return
     for hosts in (1, 10):
         if "nested" in options.shapes and not options.no_equal:
-            with loaded(server, "nested", hosts, folder) as url, Ours(url, folder).running() as target:
+            with databases.loaded("nested", hosts) as url, Ours(url, folder).running() as target:
                 equal_devices(target, hosts, options.seconds)
     _print_growth(growth)
+
+
+def one_size(
+    ours: Ours, beside: Target | None, options: argparse.Namespace, size: tuple[str, int]
+) -> dict[str, float]:
+    """Everything about one cloud; our CPU by question."""
+    shape, hosts = size
+    with ours.running() as target:
+        costs = measure_all(target, beside, shape, hosts, options.seconds)
+        if shape == "nested" and hosts <= REST_HOSTS and not options.no_equal:
+            equal_devices(target, hosts, options.seconds)
+        visibility(target, shape)
+        if not options.no_claims:
+            claims(target, ours.database, shape, hosts, options.seconds)
+        memory = rss_mib(target.servers), rss_mib(target.servers, "VmHWM")
+        print(f"memory: {memory[0]:.0f} MiB now, {memory[1]:.0f} MiB at most")
+    first = ours.first_answer(questions(shape, "")[1].path)
+    print(
+        f"restart to first candidates: {first.seconds:.1f} s, {first.cpu / 1000:.1f} s CPU, "
+        f"{first.memory:.0f} MiB at most"
+    )
+    return costs
 
 
 def _print_growth(growth: dict[tuple[str, int], dict[str, float]]) -> None:
@@ -183,13 +184,23 @@ def _print_growth(growth: dict[tuple[str, int], dict[str, float]]) -> None:
             print(f"{name:38} " + " ".join(f"{cost:>9.2f}" for cost in costs) + f"   {factor:.1f}x")
 
 
-def _upstream(options: argparse.Namespace) -> Target | None:
-    if not options.upstream:
-        return None
+@contextmanager
+def _beside(options: argparse.Namespace, folder: Path, shape: str, hosts: int) -> Iterator[Target | None]:
+    """Upstream with the same hosts, where it was asked for and can hold as many."""
+    if hosts > REST_HOSTS or not (options.upstream or options.start_upstream):
+        yield None
+        return
+    if options.start_upstream:
+        with upstream(options.start_upstream, folder, shape, hosts) as target:
+            yield target
+        return
     port = int(options.upstream.rpartition(":")[2].partition("/")[0])
     given = [int(pid) for pid in options.upstream_pids.split(",") if pid]
     # Workers are children of their master, which listens too.
-    return Target("upstream", options.upstream, (), given or listening_on(port)[:1])
+    target = Target("upstream", options.upstream, (), given or listening_on(port)[:1])
+    if options.load_upstream:
+        load_over_rest(target, shape, hosts)
+    yield target
 
 
 def main() -> None:
@@ -202,17 +213,34 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="GROUP.OPTION=VALUE")
     parser.add_argument("--sqlite", action="store_true", help="instead of PostgreSQL")
+    parser.add_argument("--claims", action="store_true", help="the claim cycle alone")
     parser.add_argument("--no-equal", action="store_true", help="leave out equal devices on 1 and 10 hosts")
     parser.add_argument("--upstream", metavar="URL", help="a running upstream placement with noauth2")
     parser.add_argument(
         "--upstream-pids", default="", metavar="PID,...", help="its and its database's; their children count"
     )
     parser.add_argument("--load-upstream", action="store_true", help="it is empty: fill it with the hosts")
+    parser.add_argument(
+        "--start-upstream", metavar="VENV", type=Path, help="run upstream from this virtual environment"
+    )
+    parser.add_argument("--no-claims", action="store_true", help="leave out claims under contention")
+    parser.add_argument(
+        "--keep", metavar="FOLDER", type=Path, help="keep loaded databases here for next time"
+    )
     options = parser.parse_args()
+    # Whoever watches a file sees each line at once.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     with ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="kcloud-bench-")))
-        server = None if options.sqlite else closing.enter_context(postgres_server())
-        run(options, server, folder)
+        kept: Path | None = options.keep and options.keep.resolve()
+        if kept is not None:
+            kept.mkdir(parents=True, exist_ok=True)
+        server = None
+        if not options.sqlite:
+            server = closing.enter_context(
+                kept_server(kept / "postgres") if kept is not None else postgres_server()
+            )
+        run(options, Databases(kept or folder, server, keep=kept is not None), folder)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,39 @@
 """Loads a shape through the Placement API itself: how upstream gets the same hosts as we."""
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 from benchmarks import placement_shapes
 from benchmarks.placement_service import Target
 
+CLIENTS = 3
+"""A service of two workers is kept busy by them."""
+
 
 def load_over_rest(target: Target, shape: str, hosts: int) -> None:
-    """One host after the other; minutes for a thousand nested ones."""
+    """Minutes for a thousand nested ones. Hosts are created out of order, each by itself in order."""
     custom = (
         placement_shapes.ACCELERATOR, *placement_shapes.MODELS, placement_shapes.FAST_LINK,
         placement_shapes.SPECIAL,
     )  # fmt: skip
     for name in custom:
         target.check("PUT", f"/traits/{name}")
-    for host in placement_shapes.rows(shape, hosts):
+    remaining, one_at_a_time = placement_shapes.rows(shape, hosts), threading.Lock()
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        for done in [
+            clients.submit(_load, target.another(), remaining, one_at_a_time) for _ in range(CLIENTS)
+        ]:
+            done.result()
+
+
+def _load(target: Target, remaining: Iterator[placement_shapes.Rows], one_at_a_time: threading.Lock) -> None:
+    while True:
+        with one_at_a_time:
+            host = next(remaining, None)
+        if host is None:
+            target.close()
+            return
         _load_host(target, host)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.processes_cpu import cpu_ms, listening_on, with_children
+from benchmarks.processes_cpu import cpu_ms, listening_on, rss_mib, with_children
 from tests.e2e.processes import Process
 
 VERSION = "placement 1.39"
@@ -89,6 +89,15 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    seconds: float
+    cpu: float
+    """Of the service without its database, in ms."""
+    memory: float
+    """At its highest, in MiB."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ours:
     """How to start our service."""
 
@@ -115,12 +124,13 @@ class Ours:
             target.close()
             process.stop()
 
-    def first_answer(self, path: str) -> float:
-        """Seconds from nothing to the first answer to `path`."""
+    def first_answer(self, path: str) -> "Restart":
+        """From nothing to the first answer to `path`."""
         began = time.monotonic()
         with self.running() as target:
             target.check("GET", path)
-            return time.monotonic() - began
+            seconds = time.monotonic() - began
+            return Restart(seconds, cpu_ms(target.servers), rss_mib(target.servers, "VmHWM"))
 
 
 def database_pids(url: str) -> list[int]:
