@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 from sqlalchemy import text
@@ -24,19 +25,55 @@ OVER = text(
 """Where more is allocated than there is, or than the inventory says."""
 
 
-def claim_cycle(target: Target, shape: str, *, clients: int, seconds: float) -> tuple[float, float, int]:
-    """Claims a second, CPU ms a claim (server and database), and how many attempts met a conflict. The
-    clients are processes, so that they do not wait for one another."""
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What one run of clients came to; CPU in ms for each claim."""
+
+    rate: float
+    server: float
+    database: float
+    client: float
+    conflicts: int
+
+    @property
+    def cpu(self) -> float:
+        """Of what is measured: the clients' own does not count."""
+        return self.server + self.database
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rate:.0f} claims/s, {self.cpu:.1f} CPU ms each (server {self.server:.1f}, database "
+            f"{self.database:.1f}; client besides {self.client:.1f}), {self.conflicts} conflicts"
+        )
+
+
+def claim_cycle(target: Target, shape: str, *, clients: int, seconds: float) -> Claims:
+    """The clients are processes, so that they do not wait for one another. They begin together, when all are
+    there: starting one takes as much CPU as a hundred claims."""
     command = [sys.executable, "-m", "benchmarks.placement_claims", target.url, shape, str(seconds)]
-    pids = target.pids
-    before = cpu_ms(pids)
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(clients)]
+    running = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(clients)
+    ]
+    for process in running:
+        if process.stdout is None or not process.stdout.readline():
+            raise RuntimeError("a client did not start")
+    server, every = cpu_ms(target.servers), cpu_ms(target.pids)
+    for process in running:
+        if process.stdin is not None:
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
     done = [json.loads(process.communicate()[0]) for process in running]
     # Database processes that were started meanwhile count from their beginning.
-    used = cpu_ms(target.pids) - before
+    server, every = cpu_ms(target.servers) - server, cpu_ms(target.pids) - every
     claims = sum(one["claims"] for one in done)
-    rate = sum(one["claims"] / one["seconds"] for one in done)
-    return rate, used / max(1, claims), sum(one["conflicts"] for one in done)
+    each = max(1, claims)
+    return Claims(
+        rate=sum(one["claims"] / one["seconds"] for one in done),
+        server=server / each,
+        database=(every - server) / each,
+        client=sum(one["cpu_ms"] for one in done) / each,
+        conflicts=sum(one["conflicts"] for one in done),
+    )
 
 
 def over_allocations(url: str) -> int:
@@ -49,12 +86,14 @@ def over_allocations(url: str) -> int:
 
 
 def client(url: str, shape: str, seconds: float) -> dict[str, float]:
-    """One client's loop."""
+    """One client's loop, begun when the line comes that says so."""
     target = Target("client", url, ())
     path = f"{CANDIDATES}{PLAIN[shape]}&limit=10"
     target.check("GET", path)
+    print("ready", flush=True)
+    sys.stdin.readline()
     claims = conflicts = 0
-    began = time.monotonic()
+    began, cpu = time.monotonic(), time.process_time()
     while time.monotonic() - began < seconds:
         found = target.check("GET", path)["allocation_requests"]
         if not found:
@@ -73,7 +112,12 @@ def client(url: str, shape: str, seconds: float) -> dict[str, float]:
             claims += 1
         else:
             raise RuntimeError(f"{answer.status}: {answer.content[:300]!r}")
-    return {"claims": claims, "conflicts": conflicts, "seconds": time.monotonic() - began}
+    return {
+        "claims": claims,
+        "conflicts": conflicts,
+        "seconds": time.monotonic() - began,
+        "cpu_ms": (time.process_time() - cpu) * 1000,
+    }
 
 
 def main(arguments: Sequence[str]) -> None:
