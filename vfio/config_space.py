@@ -11,7 +11,6 @@ HEADER = 64
 _EXTENDED = 0x100
 _HAS_CAPABILITIES = 0x0010
 _FIRST_CAPABILITY = 0x34
-_NO_VENDOR = frozenset({0x0000, 0xFFFF})
 _ENDPOINT, _BRIDGE, _CARDBUS = 0, 1, 2
 _BARS_OF = {_ENDPOINT: 6, _BRIDGE: 2, _CARDBUS: 1}
 
@@ -36,6 +35,7 @@ class ConfigSpace:
 
     data: bytes
     vendor: int
+    """ffff for a virtual function: its physical one has the ids for it."""
     product: int
     command: int
     class_code: int
@@ -103,10 +103,9 @@ def damage(data: bytes) -> Damage | None:
         return Damage("all-ones", "it reads all ones: the function does not answer")
     if data[0x0E] & 0x7F == 0x7F:
         return Damage("header-7f", "its header type reads 7f: the function is asleep or lost")
-    # A VF's own registers for vendor and device read ffff; the kernel fills them in from its PF, so what
-    # sysfs shows of a VF is whole. Zero is nobody's id.
-    if _number(data, 0, 2) in _NO_VENDOR:
-        return Damage("no-vendor", f"its vendor reads {data[1]:02x}{data[0]:02x}")
+    # A virtual function reads ffff here by the standard, so only zero is nobody's.
+    if data[:2] == bytes(2):
+        return Damage("no-vendor", "its vendor reads 0000")
     if data[0x0E] & 0x7F not in _BARS_OF:
         return Damage("header-unknown", f"its header type reads {data[0x0E] & 0x7F:02x}")
     return None

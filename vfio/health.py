@@ -1,0 +1,171 @@
+"""Signs of a device's health that the host sees without any vendor's tool, and what they mean.
+
+Read: AER counters, the link as it runs, whether the configuration space answers, XID lines of NVIDIA's driver
+in the kernel's log. Judged purely, from a reading before and one after.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vfio.config_space import Damage, damage
+from vfio.device import Link
+from vfio.errors import Vanished
+from vfio.scan import DEVICES, parse_link
+from vfio.sysfs import Sysfs
+
+_XID = re.compile(r"NVRM: Xid \(PCI:(?P<seat>[0-9a-fA-F:.]+)\): (?P<number>\d+)")
+_GRAVE_XIDS = frozenset({48, 64, 79, 95, 119, 120, 140})
+"""Uncorrected memory errors, a failed row remap, a card that fell off the bus, a lost GSP: by NVIDIA's list
+these ask for a reset or for a person, so one that comes after the reset is not ordinary."""
+_TOTAL = "TOTAL_"
+
+
+class Weight(StrEnum):
+    FAULT = "fault"
+    """The device must not be handed out."""
+    SIGN = "sign"
+    """Worth knowing; healthy devices show it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`code` is stable; `evidence` is for the operator."""
+
+    code: str
+    weight: Weight
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One function at one moment. None: it can't be read here (no AER, no PCI Express, a VF)."""
+
+    address: str
+    present: bool = True
+    config: Damage | None = None
+    correctable: int | None = None
+    nonfatal: int | None = None
+    fatal: int | None = None
+    link: Link | None = None
+    xids: tuple[int, ...] = ()
+
+
+def read(sysfs: Sysfs, address: str, kernel_log: str = "") -> Reading:
+    """What can be seen of a function now. A function that is gone is a reading too."""
+    folder = f"{DEVICES}/{address}"
+    try:
+        names = frozenset(sysfs.listdir(folder))
+        texts = {name: sysfs.read_text(f"{folder}/{name}") for name in _TEXTS if name in names}
+        config = damage(sysfs.read_bytes(f"{folder}/config")) if "config" in names else None
+    except Vanished:
+        return Reading(address, present=False)
+    return Reading(
+        address=address,
+        config=config,
+        correctable=aer_total(texts.get("aer_dev_correctable")),
+        nonfatal=aer_total(texts.get("aer_dev_nonfatal")),
+        fatal=aer_total(texts.get("aer_dev_fatal")),
+        link=parse_link(texts.get("current_link_speed"), texts.get("current_link_width")),
+        xids=xids_of(kernel_log, address),
+    )
+
+
+_TEXTS = (
+    "aer_dev_correctable",
+    "aer_dev_nonfatal",
+    "aer_dev_fatal",
+    "current_link_speed",
+    "current_link_width",
+)
+
+
+def aer_total(text: str | None) -> int | None:
+    """Of a table like `RxErr 0`, one error a line. The kernel's own TOTAL line counts where there is one, for
+    an error may be of several kinds at once; else the lines are added up. None for what is no table."""
+    counts: dict[str, int] = {}
+    for line in (text or "").splitlines():
+        name, _, number = line.strip().rpartition(" ")
+        if number.isdecimal():
+            counts[name] = int(number)
+    totals = [count for name, count in counts.items() if name.startswith(_TOTAL)]
+    if totals:
+        return totals[0]
+    return sum(counts.values()) if counts else None
+
+
+def xids_of(kernel_log: str, address: str) -> tuple[int, ...]:
+    """Numbers of the XID lines about a card, in order. The driver names the slot, not the function."""
+    slot = address.rpartition(".")[0]
+    return tuple(
+        int(found["number"])
+        for found in _XID.finditer(kernel_log)
+        if found["seat"].lower().rpartition(".")[0] == slot or found["seat"].lower() == slot
+    )
+
+
+def judge(before: Reading | None, now: Reading, seat: Link | None = None) -> tuple[Finding, ...]:
+    """What this reading says, worst first. Counters are judged by how much they grew since `before`, so a
+    card with a past is not ill for ever; None: only what one reading can show."""
+    if not now.present:
+        return (Finding("vanished", Weight.FAULT, f"{now.address} is no longer there"),)
+    found: list[Finding] = []
+    if now.config is not None:
+        found.append(Finding(f"config-{now.config.code}", Weight.FAULT, f"{now.address}: {now.config.why}"))
+    found += _link_findings(before, now, seat)
+    if before is not None and before.present:
+        found += _growth(before, now)
+        found += _new_xids(before, now)
+    return tuple(sorted(found, key=lambda finding: finding.weight is not Weight.FAULT))
+
+
+def faults(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.weight is Weight.FAULT)
+
+
+def _link_findings(before: Reading | None, now: Reading, seat: Link | None) -> list[Finding]:
+    """A link that saves power is slower, never narrower. So a narrow one is a fault; a slow one is a fault
+    only when it was faster before."""
+    if now.link is None:
+        if before is not None and before.link is not None:
+            return [Finding("link-lost", Weight.FAULT, f"{now.address} had a link of {_link(before.link)}")]
+        return []
+    found = []
+    if seat is not None and now.link.width < seat.width:
+        what = f"{now.address} runs on {now.link.width} lanes of {seat.width}"
+        found.append(Finding("link-narrow", Weight.FAULT, what))
+    if before is not None and before.link is not None and now.link.speed < before.link.speed:
+        what = f"{now.address} fell from {_link(before.link)} to {_link(now.link)}"
+        found.append(Finding("link-slower", Weight.FAULT, what))
+    elif seat is not None and now.link.speed < seat.speed:
+        what = f"{now.address} runs at {now.link.speed:g} of {seat.speed:g} GT/s"
+        found.append(Finding("link-slow", Weight.SIGN, what))
+    return found
+
+
+def _growth(before: Reading, now: Reading) -> list[Finding]:
+    counters: Mapping[str, tuple[int | None, int | None, Weight]] = {
+        "fatal": (before.fatal, now.fatal, Weight.FAULT),
+        "nonfatal": (before.nonfatal, now.nonfatal, Weight.FAULT),
+        # A link that is trained anew may well correct an error or two.
+        "correctable": (before.correctable, now.correctable, Weight.SIGN),
+    }
+    return [
+        Finding(f"aer-{kind}", weight, f"{now.address}: {is_now - was} new {kind} errors ({was} before)")
+        for kind, (was, is_now, weight) in counters.items()
+        if was is not None and is_now is not None and is_now > was
+    ]
+
+
+def _new_xids(before: Reading, now: Reading) -> list[Finding]:
+    """The log may have lost old lines meanwhile: what the shorter of both readings share is old."""
+    old = len(before.xids) if now.xids[: len(before.xids)] == before.xids else 0
+    return [
+        Finding("xid", Weight.FAULT if number in _GRAVE_XIDS else Weight.SIGN, f"{now.address}: XID {number}")
+        for number in now.xids[old:]
+    ]
+
+
+def _link(link: Link) -> str:
+    return f"{link.speed:g} GT/s x{link.width}"
