@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vfio.fakekernel import FakeKernel
 from vfio.faketree import FakeFunction, FakeTree
+from vfio.sim.reset import Harm
 from vfio.sysfs import Sysfs
 
 
@@ -59,7 +60,7 @@ class FakeHost:
 
     def add(self, *functions: FakeFunction) -> None:
         for function in functions:
-            self._tree.add(function)
+            self._kernel.arrive(function)
 
     def addresses(self) -> tuple[str, ...]:
         return self._tree.addresses()
@@ -89,15 +90,23 @@ class FakeHost:
         return self._tree.picture()
 
     def reboot(self) -> None:
-        """Bindings and virtual functions are gone, native drivers are back."""
-        for address in self.addresses():
-            if self._tree.folder(address) is None:
-                continue  # went with its physical function
-            self._kernel.write(f"sys/bus/pci/devices/{address}/driver_override", b"\n")
-            if driver := self.driver_of(address):
-                self._kernel.write(f"sys/bus/pci/drivers/{driver}/unbind", address.encode())
-            self._kernel.write("sys/bus/pci/drivers_probe", address.encode())
-        self._tree.new_boot()
+        """Bindings, virtual functions, mdevs, types and settings are gone, native drivers are back."""
+        self._kernel.reboot()
+
+    def open(self, name: str) -> None:
+        """A process (a guest's) holds a function, by address, or an mdev, by uuid, from now on."""
+        self._tree.open(name)
+
+    def close(self, name: str) -> None:
+        self._tree.close(name)
+
+    def resets(self) -> tuple[tuple[str, str], ...]:
+        """Address and method of each reset of a function that was done."""
+        return tuple(self._kernel.resets.done)
+
+    def stopped(self, address: str) -> bool:
+        """Whether xe has stopped this VF."""
+        return self._kernel.xe.stopped(address)
 
     # --- what goes wrong -----------------------------------------------------------------------------
 
@@ -107,12 +116,38 @@ class FakeHost:
 
     def refuse(self, driver: str, address: str, number: int) -> None:
         """The driver's probe of this function fails from now on."""
-        self._kernel.refusals[driver, address] = number
+        self._kernel.drivers.refusals[driver, address] = number
 
     def relent(self) -> None:
         """Forget every planned failure."""
-        self._kernel.refusals.clear()
+        self._kernel.relent()
         self._plans = _Plans()
+
+    def harm_reset(self, address: str, harm: Harm) -> None:
+        """The function's next reset leaves it like this. (A reset that is refused: `fail`.)"""
+        self._kernel.resets.harms[address] = harm
+
+    def die(self, address: str) -> None:
+        """The function answers nothing any more: its config space reads as ones until the host boots."""
+        self._kernel.resets.die(address)
+
+    def count_errors(self, address: str, **errors: int) -> None:
+        """AER counts so many more: `correctable=3`, `nonfatal=1`, `fatal=1`."""
+        self._kernel.resets.count_errors(address, errors)
+
+    def train_link(self, address: str, speed: float, width: int) -> None:
+        """The function's link is only this fast and wide now."""
+        self._kernel.resets.train(address, speed, width)
+
+    def overstate(self, address: str, more: int = 1) -> None:
+        """The card says that so many more mdevs or types can be made than it can make, from its next change
+        of capacity on."""
+        self._kernel.mdevs.lies[address] = more
+        self._kernel.vendor.lies.add(address)
+
+    def short_of_functions(self, address: str, most: int) -> None:
+        """No more VFs than these can be enabled (ENOMEM), whatever sriov_totalvfs says."""
+        self._kernel.functions.short_of[address] = most
 
     def vanish(self, address: str) -> None:
         """Surprise removal."""

@@ -1,138 +1,129 @@
-"""Answers writes to a fake host's files as the kernel does (drivers/base/bus.c), errnos included."""
+"""Answers writes to a fake host's files as the kernel does, errnos included. What it says is in vfio/sim."""
 
 import errno
 import os
 import re
 from collections.abc import Callable
 
+from vfio.device import ADDRESS
 from vfio.faketree import FakeFunction, FakeTree
+from vfio.sim.drivers import Drivers, refused
+from vfio.sim.knobs import KNOBS, resize_bar, turn
+from vfio.sim.mdev import MediatedDevices
+from vfio.sim.reset import Resets
+from vfio.sim.sriov import VirtualFunctions
+from vfio.sim.vendor_vfio import VendorVfio
+from vfio.sim.xe import XeAdministration
 
-_DEVICE_FILE = re.compile(r"sys/bus/pci/devices/([^/]+)/(driver_override|sriov_numvfs|remove)\Z")
 _DRIVER_FILE = re.compile(r"sys/bus/pci/drivers/([^/]+)/(bind|unbind)\Z")
 _PROBE_FILE = "sys/bus/pci/drivers_probe"
+_BY_ADDRESS = "sys/bus/pci/devices/"
+
+_Act = Callable[..., None]
 
 
 class FakeKernel:
-    """Decides what a write does to the tree. `refusals` maps (driver, address) to the errno of its probe."""
+    """Decides what a write does to the tree."""
 
     def __init__(self, tree: FakeTree) -> None:
         self._tree = tree
-        self.refusals: dict[tuple[str, str], int] = {}
+        self.drivers = Drivers(tree)
+        self.functions = VirtualFunctions(tree, self.drivers)
+        self.mdevs = MediatedDevices(tree, self.drivers, self.functions)
+        self.vendor = VendorVfio(tree, self.drivers, self.functions)
+        self.xe = XeAdministration(tree, self.drivers, self.functions)
+        self.resets = Resets(tree)
+        self.resets.hooks.append(self.xe.after_reset)
+        self._files = self._table()
 
     def write(self, path: str, data: bytes) -> None:
         text = data.decode()
         if path == _PROBE_FILE:
-            self._probe(self._present(text.strip()))
+            self.drivers.probe(self._present(text.strip()))
         elif found := _DRIVER_FILE.match(path):
-            self._driver_write(found[1], found[2], text.strip())
-        elif found := _DEVICE_FILE.match(path):
-            self._device_write(self._present(found[1]), found[2], text)
+            act = self.drivers.bind if found[2] == "bind" else self.drivers.unbind
+            act(found[1], text.strip())
+        elif place := self._place(path):
+            self._device_write(*place, path=path, text=text)
         else:
-            raise _error(errno.EACCES if self._tree.root.joinpath(path).exists() else errno.ENOENT)
+            raise self._no_store(path)
 
-    def _driver_write(self, driver: str, verb: str, address: str) -> None:
-        if not (self._tree.drivers / driver).exists():
-            raise _error(errno.ENOENT)
-        if verb == "unbind":
-            if self._tree.folder(address) is None or self._tree.driver_of(address) != driver:
-                raise _error(errno.ENODEV)
-            self._let_go(address)
-            return
-        if self._tree.folder(address) is None or self._candidate(address) != driver:
-            raise _error(errno.ENODEV)
-        if self._tree.driver_of(address) is not None:
-            raise _error(errno.EBUSY)
-        # Only a write to `bind` learns that the driver's probe failed; drivers_probe keeps it to itself.
-        if number := self.refusals.get((driver, address)):
-            raise _error(number)
-        self._tree.attach(address, driver)
+    def arrive(self, function: FakeFunction) -> None:
+        """A function is there, and a driver may take it."""
+        self._tree.add(function)
+        self.drivers.probe(function.address)
 
-    def _device_write(self, address: str, name: str, text: str) -> None:
-        verbs: dict[str, Callable[[str, str], None]] = {
-            "driver_override": self._override,
-            "sriov_numvfs": self._set_vfs,
-            "remove": lambda gone, _: self._remove(gone),
+    def reboot(self) -> None:
+        """Functions are as at their first start: what was made of them is gone, native drivers are back."""
+        self._tree.new_boot()
+        for address in self._tree.addresses():
+            if self._tree.folder(address) is not None:  # a VF goes with its PF
+                self.drivers.let_go(address)
+        for address in self._tree.addresses():
+            function = self._tree.function(address)
+            self._tree.describe(function, (self._tree.by_address / address).resolve())
+            self.drivers.probe(address)
+
+    def relent(self) -> None:
+        """Forget every planned failure."""
+        self.drivers.refusals.clear()
+        self.resets.harms.clear()
+        self.mdevs.lies.clear()
+        self.vendor.lies.clear()
+        self.functions.short_of.clear()
+
+    def _table(self) -> tuple[tuple[re.Pattern[str], _Act], ...]:
+        """Files of a function, by their path below its folder; acts take the address, the path's groups and
+        the text."""
+        tree, mdevs, vendor, xe = self._tree, self.mdevs, self.vendor, self.xe
+        knobs = "|".join(map(re.escape, KNOBS))
+        profile = "exec_quantum_ms|preempt_timeout_us|sched_priority|vram_quota"
+        files: dict[str, _Act] = {
+            rf"({knobs})": lambda address, name, text: turn(tree, address, name, text),
+            r"remove": lambda address, _: self._remove(address),
+            r"sriov_numvfs": self.functions.set_count,
+            r"reset": self.resets.reset,
+            r"reset_method": self.resets.choose,
+            r"resource(\d)_resize": lambda address, index, text: resize_bar(tree, address, index, text),
+            r"mdev_supported_types/([^/]+)/create": mdevs.create,
+            r"([0-9a-f-]{36})/remove": mdevs.remove,
+            r"nvidia/current_vgpu_type": vendor.set_type,
+            r"nvidia/vgpu_params": vendor.set_params,
+            r"nvidia/placement_id": vendor.set_placement,
+            rf"sriov_admin/(pf|vf\d+)/profile/({profile})": xe.set_profile,
+            rf"sriov_admin/\.bulk_profile/({profile})": xe.set_all,
+            r"sriov_admin/(vf\d+)/stop": xe.stop,
         }
-        verbs[name](address, text)
+        return tuple((re.compile(pattern), act) for pattern, act in files.items())
 
-    def _override(self, address: str, text: str) -> None:
-        value = text.partition("\n")[0]
-        self._attribute(address, "driver_override", value or "(null)")
+    def _device_write(self, address: str, below: str, *, path: str, text: str) -> None:
+        self._present(address)
+        for pattern, act in self._files:
+            if found := pattern.fullmatch(below):
+                act(address, *found.groups(), text)
+                return
+        raise self._no_store(path)
 
-    def _probe(self, address: str) -> None:
-        driver = self._candidate(address)
-        if self._tree.driver_of(address) is not None or driver is None:
-            return
-        if (self._tree.drivers / driver).exists() and (driver, address) not in self.refusals:
-            self._tree.attach(address, driver)
-
-    def _candidate(self, address: str) -> str | None:
-        """The one driver that may take the function."""
-        override = self._tree.by_address.joinpath(address, "driver_override").read_text().strip()
-        return self._tree.native_of(address) if override == "(null)" else override
-
-    def _set_vfs(self, address: str, text: str) -> None:
-        folder = self._tree.by_address / address
-        if not (folder / "sriov_totalvfs").exists():
-            raise _error(errno.ENOENT)
-        count, now = int(text), int((folder / "sriov_numvfs").read_text())
-        if count == now:
-            return
-        if count > int((folder / "sriov_totalvfs").read_text()):
-            raise _error(errno.ERANGE)
-        if self._tree.driver_of(address) in (None, "vfio-pci"):
-            raise _error(errno.ENOENT)
-        if count and now:
-            raise _error(errno.EBUSY)
-        if count:
-            self._enable_vfs(address, count)
-        else:
-            self._disable_vfs(address)
-
-    def _enable_vfs(self, address: str, count: int) -> None:
-        tree = self._tree
-        physical = tree.by_address.joinpath(address).resolve()
-        first_group = 1 + max(int(g.name) for g in (tree.root / "sys/kernel/iommu_groups").iterdir())
-        for index in range(count):
-            virtual = FakeFunction(
-                address=f"{address[:8]}{0x10 + index // 8:02x}.{index % 8}",
-                vendor=int((physical / "vendor").read_text(), 16),
-                product=int((physical / "sriov_vf_device").read_text(), 16),
-                class_code=int((physical / "class").read_text(), 16),
-                group=first_group + index,
-                numa_node=int((physical / "numa_node").read_text()),
-                path=tuple(
-                    part.name for part in reversed(physical.parents) if re.match(r"\w{4}:\w\w:", part.name)
-                ),
-                physfn=address,
-            )
-            tree.add(virtual)
-            (physical / f"virtfn{index}").symlink_to(f"../{virtual.address}")
-        self._attribute(address, "sriov_numvfs", str(count))
-
-    def _disable_vfs(self, address: str) -> None:
-        for link in sorted((self._tree.by_address / address).glob("virtfn*")):
-            self._tree.remove(link.readlink().name)
-            link.unlink()
-        self._attribute(address, "sriov_numvfs", "0")
+    def _place(self, path: str) -> tuple[str, str] | None:
+        """The function that a file is of, whichever way leads to it, and the file's path in its folder."""
+        parent, _, name = path.rpartition("/")
+        root = os.path.realpath(self._tree.root)
+        real = os.path.realpath(f"{root}/{parent}")[len(root) + 1 :]
+        if not real.startswith(("sys/devices/pci", _BY_ADDRESS)):
+            return None
+        parts = real.split("/")
+        last = max((index for index, part in enumerate(parts) if ADDRESS.match(part)), default=None)
+        return None if last is None else (parts[last], "/".join([*parts[last + 1 :], name]))
 
     def _remove(self, address: str) -> None:
-        self._let_go(address)
+        self.drivers.let_go(address)
         self._tree.remove(address)
-
-    def _let_go(self, address: str) -> None:
-        if (self._tree.by_address / address / "sriov_numvfs").exists():
-            self._disable_vfs(address)
-        self._tree.detach(address)
-
-    def _attribute(self, address: str, name: str, value: str) -> None:
-        self._tree.by_address.joinpath(address, name).write_text(f"{value}\n")
 
     def _present(self, address: str) -> str:
         if self._tree.folder(address) is None:
-            raise _error(errno.ENODEV)
+            raise refused(errno.ENODEV)
         return address
 
-
-def _error(number: int) -> OSError:
-    return OSError(number, os.strerror(number))
+    def _no_store(self, path: str) -> OSError:
+        """What a file says that takes no writes, or is not there."""
+        return refused(errno.EACCES if (self._tree.root / path).exists() else errno.ENOENT)

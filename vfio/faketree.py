@@ -1,43 +1,27 @@
 """Lays out the files of a fake host as the kernel does: PCI functions, IOMMU groups, drivers, a disk, a NIC.
 
-All state of a fake host is in this tree, so that it outlives the process as a kernel would.
+All state of a fake host is in this tree, so that it outlives the process as a kernel would. What no file of a
+real host shows (a function's nature, which devices a process holds open) is beside /sys and /proc.
 """
 
+import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-_MEMORY_64_PREFETCHABLE = 0x0014220C
-_BAR_START = 0x38_0000_0000_00
-_UNUSED_BAR = "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+from vfio.sim.attributes import attributes, uevent, vital_product_data
+from vfio.sim.config_space import config_space
+from vfio.sim.function import FakeFunction
 
+__all__ = ["FakeFunction", "FakeTree"]
 
-@dataclass(frozen=True, slots=True)
-class FakeFunction:
-    """One PCI function as it is when the host starts."""
-
-    address: str
-    vendor: int
-    product: int
-    class_code: int
-    """All 24 bits."""
-    driver: str | None = None
-    """The native driver, bound at start and whenever the kernel may choose."""
-    group: int | None = None
-    numa_node: int = -1
-    path: tuple[str, ...] = ()
-    """Bridges above it; they must be functions of the host."""
-    bar_sizes: tuple[int, ...] = ()
-    """Sizes of its 64-bit prefetchable BARs."""
-    total_vfs: int = 0
-    vf_product: int = 0
-    reset_methods: tuple[str, ...] = ("flr", "bus")
-    boot_vga: bool = False
-    physfn: str | None = None
-    link: tuple[float, int] | None = None
-    """Greatest speed in GT/s and width."""
+_VFIO_PCI = "vfio-pci"
+_GROUND = (
+    "sys/bus/pci/devices", "sys/bus/mdev/devices", "sys/kernel/iommu_groups", "sys/class/net",
+    "sys/class/block", "sys/class/mdev_bus", "sys/class/vfio-dev", "sys/dev/block",
+    "sys/class/tty/console", "proc/net", "dev/vfio", ".sim/functions", ".sim/open",
+)  # fmt: skip
 
 
 class FakeTree:
@@ -47,16 +31,18 @@ class FakeTree:
         self.root = root
         self.drivers = root / "sys/bus/pci/drivers"
         self.by_address = root / "sys/bus/pci/devices"
-        self._natives = root / ".native-drivers"
+        self.groups = root / "sys/kernel/iommu_groups"
+        self._functions = root / ".sim/functions"
+        self._opened = root / ".sim/open"
+        self._known: dict[str, FakeFunction] = {}
         if not self.drivers.exists():
             self._lay_ground()
 
     def _lay_ground(self) -> None:
-        for folder in ("sys/bus/pci/devices", "sys/kernel/iommu_groups", "sys/class/net", "sys/class/block"):
-            (self.root / folder).mkdir(parents=True)
-        for folder in ("sys/dev/block", "sys/class/tty/console", "proc/net", ".native-drivers"):
+        for folder in _GROUND:
             (self.root / folder).mkdir(parents=True)
         self.put("sys/bus/pci/drivers_probe", "")
+        self.put("dev/vfio/vfio", "")
         self.put("sys/class/tty/console/active", "tty0 ttyS0\n")
         self.put("proc/self/mountinfo", "22 1 0:21 / /proc rw,nosuid - proc proc rw\n")
         self.put("proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n")
@@ -66,51 +52,75 @@ class FakeTree:
         self.drivers.mkdir()
 
     def new_boot(self) -> None:
+        """Another boot id, and nobody holds anything open."""
         self.put("proc/sys/kernel/random/boot_id", f"{uuid4()}\n")
+        for name in self.opened():
+            self.close(name)
 
     def put(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         (self.root / path).write_text(text)
 
+    # --- PCI functions -------------------------------------------------------------------------------
+
     def addresses(self) -> tuple[str, ...]:
-        return tuple(sorted(entry.name for entry in self.by_address.iterdir()))
+        return tuple(sorted(os.listdir(self.by_address)))  # noqa: PTH208
 
     def folder(self, address: str) -> Path | None:
         """Where the function's files are; None when the host has no such function."""
         link = self.by_address / address
         return link.resolve() if link.exists() else None
 
+    def function(self, address: str) -> FakeFunction:
+        """Its nature, as it was added."""
+        known = self._known.get(address)
+        if known is None:
+            raw = json.loads((self._functions / address).read_text())
+            known = self._known[address] = FakeFunction.loaded(raw)
+        return known
+
     def add(self, function: FakeFunction) -> None:
-        domain_and_bus = (function.path or (function.address,))[0][:7]
+        domain_and_bus = (function.path or (function.address,))[0].rpartition(":")[0]
         folder = self.root.joinpath("sys/devices", f"pci{domain_and_bus}", *function.path, function.address)
-        folder.mkdir(parents=True)
-        for name, text in _attributes(function).items():
-            (folder / name).write_text(text)
+        (folder / "power").mkdir(parents=True)
+        self.describe(function, folder)
+        (self._functions / function.address).write_text(json.dumps(function.dumped()))
+        self._known[function.address] = function
         _link(self.by_address / function.address, folder)
         if function.group is not None:
-            self._join_group(folder, function.address, function.group)
+            self.join_group(folder, function.address, function.group)
         if function.physfn is not None:
-            physical = self.by_address.joinpath(function.physfn).resolve()
-            _link(folder / "physfn", physical)
+            _link(folder / "physfn", self.by_address.joinpath(function.physfn).resolve())
         if function.driver is not None:
             self.add_driver(function.driver)
-            (self._natives / function.address).write_text(function.driver)
-            self.attach(function.address, function.driver)
+
+    def describe(self, function: FakeFunction, folder: Path) -> None:
+        """Write all its plain files, as they are when the host has just started."""
+        texts = attributes(function) | {"uevent": uevent(function, None)}
+        for name, text in texts.items():
+            write_raw(f"{folder}/{name}", text.encode())
+        write_raw(f"{folder}/config", config_space(function))
+        if function.serial:
+            write_raw(f"{folder}/vpd", vital_product_data(function))
 
     def remove(self, address: str) -> None:
         folder = (self.by_address / address).resolve()
         self.detach(address)
-        group = folder / "iommu_group"
-        if group.exists():
-            (group.resolve() / "devices" / address).unlink(missing_ok=True)
+        self.leave_group(folder, address)
         (self.by_address / address).unlink()
+        (self._functions / address).unlink()
+        self._known.pop(address, None)
+        self.close(address)
         shutil.rmtree(folder)
+
+    # --- drivers -------------------------------------------------------------------------------------
 
     def add_driver(self, driver: str) -> None:
         folder = self.drivers / driver
-        folder.mkdir(exist_ok=True)
-        for name in ("bind", "unbind", "new_id", "remove_id"):
-            (folder / name).touch()
+        if not folder.exists():
+            folder.mkdir()
+            for name in ("bind", "unbind", "new_id", "remove_id"):
+                (folder / name).touch()
 
     def remove_driver(self, driver: str) -> None:
         for address in self.addresses():
@@ -119,23 +129,83 @@ class FakeTree:
         shutil.rmtree(self.drivers / driver)
 
     def driver_of(self, address: str) -> str | None:
-        link = self.by_address / address / "driver"
-        return link.resolve().name if link.is_symlink() else None
+        try:
+            return os.readlink(f"{self.by_address}/{address}/driver").rpartition("/")[2]  # noqa: PTH115
+        except OSError:
+            return None
 
     def native_of(self, address: str) -> str | None:
         """The driver whose id table has the function."""
-        path = self._natives / address
-        return path.read_text() if path.exists() else None
+        return self.function(address).driver
 
     def attach(self, address: str, driver: str) -> None:
         folder = (self.by_address / address).resolve()
         _link(folder / "driver", self.drivers / driver)
         _link(self.drivers / driver / address, folder)
+        write_raw(f"{folder}/uevent", uevent(self.function(address), driver).encode())
+        if driver == _VFIO_PCI:
+            self._appear_in_vfio(folder)
 
     def detach(self, address: str) -> None:
         if driver := self.driver_of(address):
+            folder = (self.by_address / address).resolve()
             (self.drivers / driver / address).unlink()
-            (self.by_address / address / "driver").unlink()
+            (folder / "driver").unlink()
+            write_raw(f"{folder}/uevent", uevent(self.function(address), None).encode())
+            if driver == _VFIO_PCI:
+                self._leave_vfio(folder)
+
+    def _appear_in_vfio(self, folder: Path) -> None:
+        taken = {entry.name for entry in (self.root / "sys/class/vfio-dev").iterdir()}
+        name = next(f"vfio{n}" for n in range(len(taken) + 1) if f"vfio{n}" not in taken)
+        (folder / "vfio-dev" / name).mkdir(parents=True)
+        _link(self.root / "sys/class/vfio-dev" / name, folder / "vfio-dev" / name)
+        if (folder / "iommu_group").exists():
+            self.put(f"dev/vfio/{(folder / 'iommu_group').resolve().name}", "")
+
+    def _leave_vfio(self, folder: Path) -> None:
+        for entry in (folder / "vfio-dev").iterdir():
+            (self.root / "sys/class/vfio-dev" / entry.name).unlink()
+        shutil.rmtree(folder / "vfio-dev")
+        group = folder / "iommu_group"
+        if group.exists() and not any(
+            self.driver_of(member) == _VFIO_PCI
+            for member in os.listdir(group / "devices")  # noqa: PTH208
+        ):
+            (self.root / "dev/vfio" / group.resolve().name).unlink(missing_ok=True)
+
+    # --- IOMMU groups and open devices ---------------------------------------------------------------
+
+    def free_group(self) -> int:
+        return 1 + max((int(name) for name in os.listdir(self.groups)), default=-1)  # noqa: PTH208
+
+    def join_group(self, folder: Path, name: str, group: int) -> None:
+        members = self.groups / f"{group}/devices"
+        if not members.exists():
+            members.mkdir(parents=True)
+            (members.parent / "type").write_text("DMA\n")
+        _link(folder / "iommu_group", members.parent)
+        _link(members / name, folder)
+
+    def leave_group(self, folder: Path, name: str) -> None:
+        """The group goes with its last member."""
+        group = (folder / "iommu_group").resolve()
+        if (folder / "iommu_group").is_symlink() and group.exists():
+            (group / "devices" / name).unlink(missing_ok=True)
+            if not os.listdir(group / "devices"):  # noqa: PTH208
+                shutil.rmtree(group)
+
+    def open(self, name: str) -> None:
+        (self._opened / name).touch()
+
+    def close(self, name: str) -> None:
+        (self._opened / name).unlink(missing_ok=True)
+
+    def opened(self) -> tuple[str, ...]:
+        """Addresses and mdev uuids that a process holds open."""
+        return tuple(os.listdir(self._opened))  # noqa: PTH208
+
+    # --- a disk, a NIC -------------------------------------------------------------------------------
 
     def add_disk(self, name: str, address: str, mounted_at: str) -> None:
         """A block device under a PCI function, with one mounted filesystem on its first partition."""
@@ -173,52 +243,19 @@ class FakeTree:
                 elif entry.is_dir():
                     waiting.append(entry.path)
                 else:
-                    with open(entry.path) as file:  # noqa: PTH123
-                        seen[entry.path] = file.read()
+                    with open(entry.path, "rb") as file:  # noqa: PTH123
+                        seen[entry.path] = file.read().decode("utf-8", "backslashreplace")
         return seen
 
-    def _join_group(self, folder: Path, address: str, group: int) -> None:
-        members = self.root / f"sys/kernel/iommu_groups/{group}/devices"
-        members.mkdir(parents=True, exist_ok=True)
-        (members.parent / "type").write_text("DMA\n")
-        _link(folder / "iommu_group", members.parent)
-        _link(members / address, folder)
+
+def write_raw(path: str, data: bytes) -> None:
+    """A file with this content. (A tree has thousands: pathlib takes three times as long.)"""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(handle, data)
+    finally:
+        os.close(handle)
 
 
 def _link(link: Path, target: Path) -> None:
     link.symlink_to(os.path.relpath(target, link.parent))
-
-
-def _attributes(function: FakeFunction) -> dict[str, str]:
-    texts = {
-        "vendor": f"0x{function.vendor:04x}\n",
-        "device": f"0x{function.product:04x}\n",
-        "subsystem_vendor": f"0x{function.vendor:04x}\n",
-        "subsystem_device": "0x0001\n",
-        "class": f"0x{function.class_code:06x}\n",
-        "revision": "0x01\n",
-        "driver_override": "(null)\n",
-        "numa_node": f"{function.numa_node}\n",
-        "resource": _resource(function.bar_sizes),
-        "remove": "",
-    }
-    if function.reset_methods:
-        texts["reset_method"] = " ".join(function.reset_methods) + "\n"
-    if function.link is not None:
-        speed, width = function.link
-        texts |= {"max_link_speed": f"{speed} GT/s PCIe\n", "max_link_width": f"{width}\n"}
-    if function.total_vfs:
-        texts |= {"sriov_totalvfs": f"{function.total_vfs}\n", "sriov_numvfs": "0\n"}
-        texts["sriov_vf_device"] = f"{function.vf_product:04x}\n"
-    if function.class_code >> 8 == 0x0300:
-        texts["boot_vga"] = f"{int(function.boot_vga)}\n"
-    return texts
-
-
-def _resource(bar_sizes: tuple[int, ...]) -> str:
-    """Thirteen lines: six BARs (a 64-bit one takes two), the ROM, the VFs' BARs."""
-    rows = []
-    for size in bar_sizes:
-        rows.append(f"0x{_BAR_START:016x} 0x{_BAR_START + size - 1:016x} 0x{_MEMORY_64_PREFETCHABLE:016x}\n")
-        rows.append(_UNUSED_BAR)
-    return "".join(rows + [_UNUSED_BAR] * (13 - len(rows)))

@@ -11,9 +11,10 @@ from pathlib import Path
 from vfio.driver import VFIO_PCI
 from vfio.fakehost import Crash, FakeHost
 from vfio.faketree import FakeFunction
+from vfio.sim.reset import Harm
 
 __all__ = [
-    "Crash", "FakeFunction", "FakeHost", "behind_bridge", "eight_gpus", "gpu_host", "npu_host",
+    "Crash", "FakeFunction", "FakeHost", "Harm", "behind_bridge", "eight_gpus", "gpu_host", "npu_host",
     "two_function_group",
 ]  # fmt: skip
 
