@@ -102,11 +102,17 @@ def unpacked(cache: Path, suite: Suite, package: str, version: str) -> Path:
     target = cache / "packages" / f"{package}_{version}".replace(":", ".")
     with under_construction(target) as work:
         if work is not None:
-            run(["apt-get", *_options(suite), "-qq", "download", f"{package}={version}"], cwd=work)
-            (archive,) = work.glob("*.deb")
+            archive = download(suite, package, version, work)
             run(["dpkg", "-x", archive, work])
             archive.unlink()
     return target
+
+
+def download(suite: Suite, package: str, version: str, folder: Path) -> Path:
+    """The package's archive, in a folder that holds no other."""
+    run(["apt-get", *_options(suite), "-qq", "download", f"{package}={version}"], cwd=folder)
+    (archive,) = folder.glob("*.deb")
+    return archive
 
 
 def _options(suite: Suite, source: Path | None = None) -> list[str]:

@@ -60,5 +60,16 @@ done
 for disk in /dev/nvme?n?; do
     [ -b "$disk" ] && echo "GUEST-DMA $disk $(dd if="$disk" bs=512 count=1 2>/dev/null | head -c 15)"
 done
+
+# Serial ports of PCI cards: what is sent to a looped one comes back.
+for tty in /sys/class/tty/ttyS*; do
+    [ -e "$tty/device/vendor" ] || continue
+    port=/dev/${tty##*/}
+    stty -F "$port" raw -echo clocal
+    exec 3<>"$port"
+    echo "KCLOUD-SERIAL" >&3
+    echo "GUEST-SERIAL $port $(timeout 20 head -n 1 <&3)"
+    exec 3>&-
+done
 echo "GUEST-READY $(hostname) $(cut -d' ' -f1 /proc/uptime)"
 while :; do setsid cttyhack sh -l; sleep 1; done
