@@ -9,7 +9,7 @@ import importlib.resources
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from vfio.catalogue_merge import Products, build, laid_over
+from vfio.catalogue_merge import Products, build, card_traits, laid_over
 from vfio.catalogue_product import Ids, Product, ids_name, slice_class, whole_class
 from vfio.catalogue_schema import VendorEntry, read_catalogue
 from vfio.catalogue_words import OFFERED_KINDS, OTHER
@@ -80,6 +80,7 @@ def as_vf(product: Product, card: Ids) -> Product:
     """A virtual function with its card's own ids, or of a card that nobody listed."""
     return replace(
         product,
+        traits=(*card_traits(product, card), f"CUSTOM_{ids_name(card)}"),
         resource_class=product.slice_class,
         vf_of=card,
         memory_mib=None,

@@ -13,6 +13,8 @@ from vfio.catalogue_product import Ids, Product, custom_trait, ids_name, slice_c
 from vfio.catalogue_schema import EntryKey, Facts, VendorEntry
 from vfio.catalogue_words import OTHER
 
+_MEMORY_TRAIT = "CUSTOM_MEMORY_"
+
 Key = TypeVar("Key", str, EntryKey)
 
 
@@ -103,7 +105,7 @@ def _card(entry: VendorEntry, ids: Ids, facts: Facts) -> Product:
         if needed not in stated:
             raise _error(entry, ids[1], needed, "is missing, in its family and its vendor too")
     traits = (custom_trait(entry.name, stated["model"]), *stated.get("traits", ()))
-    return _product(stated, ids, facts, traits)
+    return _product(stated, ids, facts, (*traits, *_memory_trait(stated)))
 
 
 def _vf(made: Products, entry: VendorEntry, ids: Ids, facts: Facts) -> Product:
@@ -113,10 +115,18 @@ def _vf(made: Products, entry: VendorEntry, ids: Ids, facts: Facts) -> Product:
     if card is None or card.vf_of:
         raise _error(entry, ids[1], "vf_of", f"no entry is of a card {card_ids[0]:04x}:{card_ids[1]:04x}")
     stated: _Stated = cast(_Stated, {"model": f"{card.model} VF", "kind": card.kind, **_stated(facts)})
-    named = tuple(trait for trait in card.traits if trait != f"CUSTOM_{ids_name(card_ids)}")
-    product = _product(stated, ids, facts, (*named, *stated.get("traits", ())))
+    product = _product(stated, ids, facts, (*card_traits(card, card_ids), *stated.get("traits", ())))
     name = stated.get("slice_class") or card.slice_class
     return replace(product, vf_of=card_ids, resource_class=name, slice_class=name)
+
+
+def card_traits(card: Product, ids: Ids) -> tuple[str, ...]:
+    """Those that hold for a part of the card too."""
+    return tuple(
+        trait
+        for trait in card.traits
+        if trait != f"CUSTOM_{ids_name(ids)}" and not trait.startswith(_MEMORY_TRAIT)
+    )
 
 
 def _of_vendor(entry: VendorEntry) -> Product:
@@ -147,6 +157,12 @@ def _product(stated: _Stated, ids: Ids, facts: Facts, traits: tuple[str, ...]) -
         notes=stated.get("notes", {}),
         source={name: fact.source for name, fact in facts.items()},
     )
+
+
+def _memory_trait(stated: _Stated) -> tuple[str, ...]:
+    """`CUSTOM_MEMORY_80GIB`: rounded, as cards are called by it; the product has it to the MiB."""
+    gib = round(stated.get("memory_mib", 0) / 1024)
+    return (f"{_MEMORY_TRAIT}{gib}GIB",) if gib else ()
 
 
 def _stated(facts: Facts) -> _Stated:

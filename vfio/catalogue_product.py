@@ -28,7 +28,7 @@ class Product:
     vf_of: Ids | None = None
     """The card that this is a virtual function of."""
     partitions: frozenset[str] = frozenset()
-    """Ways in which its vendor cuts it (catalogue_words.PARTITIONS); its kernel says whether this host can."""
+    """Ways in which its vendor cuts it (catalogue_words.PARTITIONS); the kernel says whether it can here."""
     reset_methods: tuple[str, ...] | None = None
     """Resets to try, in order; empty: none is safe. None: whatever the kernel offers."""
     scrub: str = "none"

@@ -74,7 +74,7 @@ class _Table:
             if source is not None:
                 if not isinstance(source, str):
                     raise self.fail("source", f"want a text, or a table of fact to text, not {source!r}")
-                return self.sources.get(source, source)
+                return "; ".join(self.sources.get(part, part) for part in source.split("; "))
         return self.default_source
 
 

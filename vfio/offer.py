@@ -1,14 +1,16 @@
 """Decides which devices a host offers, each as its whole IOMMU group, and explains what it does not offer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vfio.catalogue import Catalogue, Product, builtin
+from vfio.catalogue_product import slice_class, whole_class
+from vfio.catalogue_words import OFFERED_KINDS
 from vfio.device import Link, PciDevice, Snapshot
 from vfio.groups import judge
 from vfio.rules import KNOWN, OfferRule, parse_rule
 
-__all__ = ["Offer", "OfferResult", "OfferRule", "Refusal", "offers", "parse_rule"]
+__all__ = ["Offer", "OfferResult", "OfferRule", "Refusal", "named", "offers", "parse_rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class Offer:
     pci_path: tuple[str, ...]
     iommu_group: int
     link: Link | None = None
+    kind: str = "other"
+    """Of vfio.catalogue_words."""
+    memory_mib: int | None = None
+    """Of all cards in the group together; None: of one at least it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ def offers(
         device = snapshot.devices[address]
         rule = next((rule for rule in rules or (KNOWN,) if rule.fits(device, catalogue)), None)
         if rule is not None and not device.is_bridge:
-            matched[address] = _named(rule, catalogue.describe(device))
+            matched[address] = named(rule, device, catalogue)
 
     made: list[Offer] = []
     refused = [_absent(rule) for rule in rules if rule.address and rule.address not in snapshot.devices]
@@ -81,14 +87,14 @@ def offers(
 
 
 def _offer_group(
-    snapshot: Snapshot, group: int, named: Mapping[str, Product], in_use: Mapping[str, str]
+    snapshot: Snapshot, group: int, ours: Mapping[str, Product], in_use: Mapping[str, str]
 ) -> Offer | Refusal:
-    """`named` are the members that rules named, in order of their addresses."""
-    wanted = tuple(named)
-    verdict = judge(snapshot, group, named.keys(), in_use)
+    """`ours` are the members that rules named, in order of their addresses."""
+    wanted = tuple(ours)
+    verdict = judge(snapshot, group, ours.keys(), in_use)
     if not verdict.viable:
         return Refusal(verdict.blockers[0].code, wanted, verdict.reason)
-    classes = sorted({product.resource_class for product in named.values()})
+    classes = sorted({product.resource_class for product in ours.values()})
     if len(classes) > 1:
         return Refusal(
             "mixed_classes",
@@ -98,7 +104,7 @@ def _offer_group(
             f"such as address:{wanted[0]}={classes[0]}.",
         )
     first = snapshot.devices[wanted[0]]
-    product = named[first.address]
+    product = ours[first.address]
     lowest = snapshot.devices[verdict.endpoints[0]]
     return Offer(
         name=lowest.name,
@@ -107,11 +113,13 @@ def _offer_group(
         product_id=f"{first.product:04x}",
         model=product.model,
         resource_class=product.resource_class,
-        traits=tuple(dict.fromkeys(trait for product in named.values() for trait in product.traits)),
+        traits=tuple(dict.fromkeys(trait for product in ours.values() for trait in product.traits)),
         numa_node=first.numa_node,
         pci_path=first.pci_path,
         iommu_group=group,
         link=seated_link(snapshot, first),
+        kind=product.kind,
+        memory_mib=_memory(ours.values()),
     )
 
 
@@ -123,10 +131,24 @@ def seated_link(snapshot: Snapshot, device: PciDevice) -> Link | None:
     return Link(min(device.link.speed, port.link.speed), min(device.link.width, port.link.width))
 
 
-def _named(rule: OfferRule, product: Product) -> Product:
-    """The rule's resource class wins; its traits add to the catalogue's."""
+def named(rule: OfferRule, device: PciDevice, catalogue: Catalogue) -> Product:
+    """The rule's kind and resource class win; its traits add to the catalogue's."""
+    product = catalogue.describe(device)
+    if rule.kind is not None:
+        ids = device.vendor, device.product
+        cut = slice_class(rule.kind, ids)
+        whole = whole_class(rule.kind, ids) if device.physfn is None else cut
+        product = replace(product, kind=rule.kind, resource_class=whole, slice_class=cut)
+    if rule.resource_class is None:
+        return product
     traits = tuple(dict.fromkeys((*product.traits, *rule.traits)))
-    return replace(product, resource_class=rule.resource_class or product.resource_class, traits=traits)
+    return replace(product, resource_class=rule.resource_class, traits=traits)
+
+
+def _memory(products: Iterable[Product]) -> int | None:
+    """Functions that go with a card have none of their own to know."""
+    sizes = [product.memory_mib for product in products if product.kind in OFFERED_KINDS]
+    return sum(size for size in sizes if size is not None) if sizes and None not in sizes else None
 
 
 def _absent(rule: OfferRule) -> Refusal:

@@ -5,6 +5,7 @@ class:1200 or class:120000    class and subclass, or the full code
 address:0000:41:00.0          one function; `address:` may be left out
 known                         known accelerators (the default)
 RULE=RESOURCE_CLASS[,TRAIT]   and how placement shall call it
+RULE=kind:pim[,RESOURCE_CLASS[,TRAIT]]   and what it is, where no catalogue can know
 """
 
 import re
@@ -12,10 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from vfio.catalogue import Catalogue
+from vfio.catalogue_words import KINDS
 from vfio.device import PciDevice, checked_address
 
 _IDS = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})\Z")
 _CLASS = re.compile(r"class:([0-9a-f]{4}|[0-9a-f]{6})\Z")
+_KIND = "kind:"
 _NAME = re.compile(r"[A-Z0-9_]{1,255}\Z")
 
 
@@ -28,11 +31,16 @@ class OfferRule:
     """Four or six hex digits."""
     address: str | None = None
     resource_class: str | None = None
+    """None: the kind's."""
     traits: tuple[str, ...] = ()
+    kind: str | None = None
+    """None: the catalogue's."""
 
     def __str__(self) -> str:
-        names = f"={','.join((self.resource_class, *self.traits))}" if self.resource_class else ""
-        return self.match + names
+        kind = (f"{_KIND}{self.kind}",) if self.kind else ()
+        names = (self.resource_class, *self.traits) if self.resource_class else ()
+        said = ",".join((*kind, *names))
+        return f"{self.match}={said}" if said else self.match
 
     @property
     def match(self) -> str:
@@ -65,11 +73,14 @@ def parse_rule(text: str) -> OfferRule:
         )
     if not separator:
         return rule
-    resource_class, *traits = (name.strip() for name in names.split(","))
-    for name in (resource_class, *traits):
+    said = [name.strip() for name in names.split(",")]
+    kind = said.pop(0).removeprefix(_KIND) if said[0].startswith(_KIND) else None
+    if kind is not None and kind not in KINDS:
+        raise ValueError(f"rule {text!r}: {kind!r} is no kind (want one of {', '.join(sorted(KINDS))})")
+    for name in said:
         if not _NAME.match(name):
             raise ValueError(f"rule {text!r}: {name!r} is not a name (want A-Z, 0-9 and _)")
-    return replace(rule, resource_class=resource_class, traits=tuple(traits))
+    return replace(rule, kind=kind, resource_class=said[0] if said else None, traits=tuple(said[1:]))
 
 
 def _parse_match(match: str) -> OfferRule | None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vfio import catalogue
+from vfio.catalogue_words import KINDS
 from vfio.device import PciDevice, checked_address
 from vfio.rules import KNOWN, OfferRule, parse_rule
 from vfio.scan import scan
@@ -38,6 +39,7 @@ RULES = st.one_of(
         NAMES,
         st.lists(NAMES, max_size=3),
     ),
+    st.builds(lambda rule, kind: replace(rule, kind=kind), MATCHES, st.sampled_from(sorted(KINDS))),
 )
 
 
@@ -94,7 +96,18 @@ def test_an_address_needs_no_word_before_it_and_case_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["10de", "class:12", "class:12000", "*", "10de:20b5=", "10de:20b5=pgpu", "known=A,"]
+    "text",
+    [
+        "10de",
+        "class:12",
+        "class:12000",
+        "*",
+        "10de:20b5=",
+        "10de:20b5=pgpu",
+        "known=A,",
+        "known=kind:tpu",
+        "known=kind:",
+    ],
 )
 def test_a_rule_that_says_nothing_sensible_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="rule "):
@@ -115,7 +128,7 @@ def test_the_catalogue_names_known_accelerators_for_placement(npu: PciDevice) ->
     product = catalogue.builtin().accelerator(npu)
     assert product is not None
     assert (product.model, product.resource_class) == ("RNGD", "CUSTOM_NPU")
-    assert product.traits == ("CUSTOM_FURIOSAAI_RNGD", "CUSTOM_PCI_1ED2_0001")
+    assert product.traits == ("CUSTOM_FURIOSAAI_RNGD", "CUSTOM_MEMORY_48GIB", "CUSTOM_PCI_1ED2_0001")
     assert catalogue.builtin().describe(npu) == product
 
 
@@ -123,7 +136,8 @@ def test_an_unlisted_processing_accelerator_is_an_npu(npu: PciDevice) -> None:
     unknown = replace(npu, vendor=0x1E36, product=0xBEEF)
     assert KNOWN.fits(unknown, catalogue.builtin())
     product = catalogue.builtin().describe(unknown)
-    assert (product.resource_class, product.traits) == ("CUSTOM_NPU", ("CUSTOM_PCI_1E36_BEEF",))
+    assert (product.model, product.resource_class) == ("ENFLAME 1e36:beef", "CUSTOM_NPU")
+    assert product.traits == ("CUSTOM_ENFLAME", "CUSTOM_PCI_1E36_BEEF")
 
 
 def test_an_unlisted_display_is_offered_only_by_name_and_then_is_a_gpu(npu: PciDevice) -> None:
