@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from vfio.driver import VFIO_PCI
-from vfio.fakehost import Crash, FakeHost
-from vfio.faketree import FakeFunction
+from vfio.sim.host import Crash, FakeHost
 from vfio.sim.reset import Harm
+from vfio.sim.tree import FakeFunction
 
 __all__ = [
     "Crash", "FakeFunction", "FakeHost", "Harm", "behind_bridge", "eight_gpus", "gpu_host", "npu_host",

@@ -4,8 +4,8 @@ import errno
 import os
 from collections.abc import Callable
 
-from vfio.faketree import FakeTree
 from vfio.sim.function import Cutting
+from vfio.sim.tree import FakeTree
 
 VFIO_PCI = "vfio-pci"
 

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 from uuid import UUID
 
-from vfio.faketree import FakeTree, write_raw
 from vfio.sim.boards import Placed, place, room
 from vfio.sim.drivers import Drivers, refused
 from vfio.sim.function import Board, Cutting, VgpuType
 from vfio.sim.sriov import VirtualFunctions
+from vfio.sim.tree import FakeTree, write_raw
 
 _TYPES = "mdev_supported_types"
 _DRIVER = "vfio_mdev"

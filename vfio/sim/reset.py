@@ -4,11 +4,11 @@ import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from vfio.faketree import FakeTree, write_raw
 from vfio.sim.attributes import AER_FILES, aer_text
 from vfio.sim.config_space import all_ones, config_space
 from vfio.sim.drivers import refused
 from vfio.sim.sriov import number
+from vfio.sim.tree import FakeTree, write_raw
 
 METHODS = ("device_specific", "acpi", "flr", "af_flr", "pm", "bus", "cxl_bus")
 

@@ -4,9 +4,9 @@ import errno
 import re
 from collections.abc import Callable
 
-from vfio.faketree import FakeTree
 from vfio.sim.drivers import VFIO_PCI, Drivers, refused
 from vfio.sim.function import FakeFunction
+from vfio.sim.tree import FakeTree
 
 _FUNCTIONS_OF_BUS = 256
 

@@ -4,11 +4,11 @@ import errno
 import shutil
 from collections.abc import Iterable
 
-from vfio.faketree import FakeTree, write_raw
 from vfio.sim.boards import Placed, place, room
 from vfio.sim.drivers import Drivers, refused
 from vfio.sim.function import Board, Cutting
 from vfio.sim.sriov import VirtualFunctions, number
+from vfio.sim.tree import FakeTree, write_raw
 
 _HEADER = "ID    : vGPU Name"
 _FREE = 0

@@ -3,10 +3,10 @@
 import errno
 import shutil
 
-from vfio.faketree import FakeTree, write_raw
 from vfio.sim.drivers import Drivers, refused
 from vfio.sim.function import Cutting
 from vfio.sim.sriov import VirtualFunctions, number
+from vfio.sim.tree import FakeTree, write_raw
 
 _U32 = 1 << 32
 _U64 = 1 << 64

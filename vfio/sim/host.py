@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from vfio.fakekernel import FakeKernel
-from vfio.faketree import FakeFunction, FakeTree
+from vfio.sim.kernel import FakeKernel
 from vfio.sim.reset import Harm
+from vfio.sim.tree import FakeFunction, FakeTree
 from vfio.sysfs import Sysfs
 
 

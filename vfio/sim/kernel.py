@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 
 from vfio.device import ADDRESS
-from vfio.faketree import FakeFunction, FakeTree
 from vfio.sim.drivers import Drivers, refused
 from vfio.sim.knobs import KNOBS, resize_bar, turn
 from vfio.sim.mdev import MediatedDevices
 from vfio.sim.reset import Resets
 from vfio.sim.sriov import VirtualFunctions
+from vfio.sim.tree import FakeFunction, FakeTree
 from vfio.sim.vendor_vfio import VendorVfio
 from vfio.sim.xe import XeAdministration
 

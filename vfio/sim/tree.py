@@ -25,7 +25,7 @@ _GROUND = (
 
 
 class FakeTree:
-    """The folder. Knows where things lie; decides nothing (vfio.fakekernel does)."""
+    """The folder. Knows where things lie; decides nothing (vfio.sim.kernel does)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
