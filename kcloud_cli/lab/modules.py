@@ -94,7 +94,8 @@ def _wrap(tool: Path, work: Path, target: Path, libraries: list[Path]) -> None:
 
 def _take_samples(archive: Path, work: Path) -> None:
     """A few files of 1.5 GB: the package is read once, and not unpacked."""
-    name = f"{archive.name.split('_')[0]}"
-    script = 'dpkg --fsys-tarfile "$1" | tar xO "./usr/src/$2.tar.xz" | tar xJ -C "$3" --strip-components=1 "$2/$4"'
-    run(["sh", "-c", script, "sh", archive, name, work, SAMPLES])
+    source = archive.name.split("_")[0]
+    unpack = 'tar xJ -C "$3" --strip-components=1 "$2/$4"'
+    script = f'dpkg --fsys-tarfile "$1" | tar xO "./usr/src/$2.tar.xz" | {unpack}'
+    run(["sh", "-c", script, "sh", archive, source, work, SAMPLES])
     archive.unlink()
