@@ -21,11 +21,15 @@ class BackEnd(Protocol):
         nothing."""
 
     def refusal(self, card: Card, plan: Plan, sight: Sight) -> str:
-        """Why the card cannot be cut so, with the kernel's numbers; empty when it may be tried. Changes
-        nothing."""
+        """Why the card, which is empty, cannot be cut so, with the kernel's numbers; empty when it may be
+        tried. Changes nothing."""
 
     def before(self, card: Card, plan: Plan, sight: Sight) -> Before:
-        """Everything that `make` would change, as it is now: to be journalled."""
+        """Everything that `open` and `make` would change, as it is now: to be journalled."""
+
+    def open(self, card: Card, record: LayoutRecord) -> None:
+        """Bring the card to where its kernel says all that it can be cut into: `abilities` and `refusal` are
+        asked again then, before `make`. Errors as of `make`."""
 
     def make(self, card: Card, record: LayoutRecord) -> None:
         """Make the card so. SysfsError or LayoutRefused where it could not; some of it may stand then."""

@@ -77,6 +77,11 @@ class Plan:
     def kinds(self) -> frozenset[Kind]:
         return frozenset(cut.kind for cut in self.cuts)
 
+    @property
+    def count(self) -> int:
+        """Slices of all sorts."""
+        return sum(cut.count for cut in self.cuts)
+
 
 @dataclass(frozen=True, slots=True)
 class Ability:

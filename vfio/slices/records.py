@@ -75,17 +75,19 @@ class LayoutJournal:
         """Safe to repeat."""
         forget(self._path(card))
 
-    def records(self) -> tuple[Mapping[str, LayoutRecord], Mapping[str, str]]:
-        """Those that can be read, and of the others what is wrong, by the name of the card."""
-        good: dict[str, LayoutRecord] = {}
+    def names(self) -> frozenset[str]:
+        """Cards with a record, readable or not."""
+        return frozenset(path.stem for path in self._folder.glob(f"*{_SUFFIX}"))
+
+    def damaged(self) -> Mapping[str, str]:
+        """Cards whose record cannot be read, and why."""
         bad: dict[str, str] = {}
-        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+        for card in sorted(self.names()):
             try:
-                if record := self.read(path.stem):
-                    good[path.stem] = record
+                self.read(card)
             except JournalDamaged as error:
-                bad[path.stem] = str(error)
-        return good, bad
+                bad[card] = str(error)
+        return bad
 
     def _path(self, card: str) -> Path:
         return self._folder / f"{card}{_SUFFIX}"

@@ -1,0 +1,28 @@
+"""Decides what no card can be cut into, whatever its kernel says. Pure."""
+
+from vfio.slices.model import Card, Kind, Plan
+
+_NAMES_A_TYPE = frozenset({Kind.MDEV, Kind.VENDOR_VF})
+
+
+def plan_refusal(card: Card, plan: Plan) -> str:
+    """Empty when the plan makes sense for some card like this."""
+    if len(plan.kinds) > 1:
+        kinds = " and ".join(sorted(plan.kinds))
+        return f"one card is cut in one way at a time, and {kinds} are two"
+    if any(cut.count < 1 for cut in plan.cuts):
+        return "a cut of no slices"
+    if Kind.WHOLE in plan.kinds:
+        return ""
+    if card.others:
+        others = ", ".join(card.others)
+        return (
+            f"it shares its IOMMU group with {others}, and both go to one guest: such a card is whole. Way "
+            "out: enable ACS in the firmware, or move one card to another slot"
+        )
+    types = [cut.type for cut in plan.cuts if cut.kind in _NAMES_A_TYPE]
+    if "" in types:
+        return f"cut {plan.cuts[types.index('')].kind} names no type"
+    if len(set(types)) != len(types):
+        return "one type stands in two cuts: say its count in one"
+    return ""

@@ -1,0 +1,286 @@
+"""The one owner of how a host's cards are cut, and of claims on what they are cut into.
+
+Order: judge from a fresh look, journal, open, judge again by what the kernel then says, make. What did not
+succeed is undone by the same call; what was interrupted, by the next one (`apply` with any plan, `undo`).
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from uuid import UUID
+
+from vfio.binding import Binder
+from vfio.device import Snapshot
+from vfio.errors import (
+    BindingError,
+    DeviceBusy,
+    DeviceGone,
+    JournalDamaged,
+    LayoutRefused,
+    NotRestored,
+    SysfsError,
+)
+from vfio.journal import ClaimRecord, Journal, SliceRecord
+from vfio.scan import boot_id
+from vfio.slices import occupancy
+from vfio.slices.back_ends import back_ends
+from vfio.slices.backend import BackEnd
+from vfio.slices.model import Ability, Card, Cut, Kind, Plan, Sight, Slice
+from vfio.slices.plans import plan_refusal
+from vfio.slices.records import LayoutJournal, LayoutRecord
+from vfio.slices.scheduler import Scheduler
+from vfio.slices.sight import look, read_mdevs
+from vfio.slices.vfs import types_set
+from vfio.slices.whole import whole_slice
+from vfio.sysfs import Sysfs
+
+
+class Slicer:
+    """Thread-safe; run one per host, with the only Binder of that host."""
+
+    def __init__(
+        self, sysfs: Sysfs, journal: Journal, layouts: LayoutJournal, scheduler: Scheduler | None = None
+    ) -> None:
+        self._sysfs = sysfs
+        self._journal = journal
+        self._layouts = layouts
+        self._binder = Binder(sysfs, journal)
+        self._back_ends: Mapping[Kind, BackEnd] = back_ends(sysfs, journal, self._binder, scheduler)
+        self._lock = threading.RLock()
+        self._hopeless: dict[str, tuple[Plan, str | None, str]] = {}
+        """Of each card the plan that its kernel refused last, in which boot, and why."""
+
+    # --- what is there -------------------------------------------------------------------------------
+
+    def look(self, snapshot: Snapshot | None = None) -> Sight:
+        """One look serves for all cards."""
+        return look(self._sysfs, snapshot)
+
+    def abilities(self, card: Card, sight: Sight) -> tuple[Ability, ...]:
+        """What the card can be cut into when it is empty; of a cut card as it was read before it was cut."""
+        record = self._standing(card, sight)
+        kept = record.abilities if record else ()
+        known = {ability.kind for ability in kept}
+        live = (back.abilities(card, sight) for kind, back in self._back_ends.items() if kind not in known)
+        return (*kept, *(ability for found in live for ability in found))
+
+    def slices(self, card: Card, sight: Sight) -> tuple[Slice, ...]:
+        """What stands of the card's layout; without one, the whole card where it can be taken."""
+        if (record := self._standing(card, sight)) is not None:
+            return self._back(record).slices(card, record, sight) if record.stands else ()
+        return () if sight.mdevs_of(card) else whole_slice(card, Plan(), sight)
+
+    def plan(self, card: Card) -> Plan:
+        """Of the layout that was applied to it last, also if a reboot has undone that."""
+        record = self._read(card)
+        return record.plan if record else Plan()
+
+    def stands(self, card: Card, plan: Plan, sight: Sight) -> bool:
+        """Whether the card is cut so, completely."""
+        record = self._standing(card, sight)
+        if record is None:
+            return not plan.cuts and card.name not in self._layouts.names()
+        return record.plan == plan and record.stands and len(self.slices(card, sight)) == plan.count
+
+    def busy(self, card: Card, plan: Plan, sight: Sight) -> str:
+        """Why the card can't be cut so now, if it is not yet; empty when it can. After a reboot claims are no
+        hindrance to making again what they hold slices of."""
+        if card.name in self._layouts.damaged() and (sight.vfs_of(card) or sight.mdevs_of(card)):
+            return (
+                "the record of its layout cannot be read, so nobody knows what it was: reboot the host, or "
+                "remove its mediated devices and virtual functions by hand"
+            )
+        record = self._read(card)
+        again = record is not None and record.boot_id != sight.snapshot.boot_id and record.plan == plan
+        held = "" if again else occupancy.held(card, sight, self._journal.records())
+        types = types_set(self._sysfs, sight.vfs_of(card))
+        return held or occupancy.foreign(card, sight, self._standing(card, sight), types)
+
+    # --- cutting -------------------------------------------------------------------------------------
+
+    def apply(self, card: Card, plan: Plan) -> tuple[Slice, ...]:
+        """Cut the card so; returns its slices. Repeat it freely: when all stands it writes nothing.
+
+        Raises DeviceBusy while the card is used, LayoutRefused when it cannot be cut so (it is then what it
+        was before any layout), NotRestored when undoing failed too: `undo` and `apply` try that again.
+        """
+        with self._lock:
+            sight = self.look()
+            if not self.stands(card, plan, sight):
+                self._refuse_used(card, plan, sight)
+                self._undo(card)
+                if plan.cuts:
+                    self._cut(card, plan)
+                sight = self.look()
+            return self.slices(card, sight)
+
+    def undo(self, card: Card) -> None:
+        """Make the card what it was before its layout, whatever stands of that. Safe to repeat. Raises
+        DeviceBusy, or NotRestored (call again)."""
+        self.apply(card, Plan())
+
+    def survey(self, card: Card, kind: Kind) -> tuple[Ability, ...]:
+        """What an empty card can be cut into, also where its driver says that only once virtual functions are
+        on: they are switched on for it and off again. Raises as `apply`."""
+        with self._lock:
+            self.undo(card)
+            sight, plan = self.look(), Plan((Cut(kind),))
+            record = self._begun(card, plan, sight)
+            try:
+                return self._opened(card, record).abilities
+            finally:
+                self._undo(card)
+
+    def _cut(self, card: Card, plan: Plan) -> None:
+        """Of an empty card without a record."""
+        sight, back = self.look(), self._back_ends[plan.cuts[0].kind]
+        if reason := plan_refusal(card, plan) or back.refusal(card, plan, sight):
+            raise LayoutRefused(f"{card.name}: {reason}", card.functions)
+        if (known := self._hopeless.get(card.name)) and known[:2] == (plan, sight.snapshot.boot_id):
+            raise LayoutRefused(known[2], card.functions)
+        try:
+            record = self._opened(card, self._begun(card, plan, sight))
+            if reason := back.refusal(card, plan, self.look()):
+                raise LayoutRefused(reason)
+            back.make(card, record)
+            if (found := len(back.slices(card, record, self.look()))) != plan.count:
+                raise LayoutRefused(f"{found} of {plan.count} slices stand after all was done")
+            self._layouts.write(replace(record, stands=True))
+        except (BindingError, SysfsError, OSError) as error:
+            failure = f"{card.name}: {error}"
+            self._undo_after(card, failure, error)
+            if isinstance(error, LayoutRefused):
+                # Judged with the kernel's own numbers: another turn would only switch everything on and off.
+                self._hopeless[card.name] = plan, sight.snapshot.boot_id, failure
+            raise LayoutRefused(failure, card.functions) from error
+
+    def _begun(self, card: Card, plan: Plan, sight: Sight) -> LayoutRecord:
+        before = self._back_ends[plan.cuts[0].kind].before(card, plan, sight)
+        record = LayoutRecord(card.name, sight.snapshot.boot_id, plan, before)
+        self._layouts.write(record)
+        return record
+
+    def _opened(self, card: Card, record: LayoutRecord) -> LayoutRecord:
+        """With what the empty card can be cut into written down."""
+        back = self._back(record)
+        back.open(card, record)
+        record = replace(record, abilities=back.abilities(card, self.look()))
+        self._layouts.write(record)
+        return record
+
+    def _undo_after(self, card: Card, failure: str, error: Exception) -> None:
+        try:
+            self._undo(card)
+        except (NotRestored, OSError) as worse:
+            raise NotRestored(f"{failure}; then {worse}", card.functions) from error
+
+    def _undo(self, card: Card) -> None:
+        record = self._read(card)
+        if record is not None and record.boot_id == boot_id(self._sysfs):
+            try:
+                self._back(record).unmake(card, record)
+            except SysfsError as error:
+                raise NotRestored(f"{card.name}: undoing its layout: {error}", card.functions) from error
+        if card.name in self._layouts.names():
+            self._layouts.remove(card.name)
+
+    def _refuse_used(self, card: Card, plan: Plan, sight: Sight) -> None:
+        if reason := self.busy(card, plan, sight):
+            raise DeviceBusy(f"{card.name}: {reason}", card.functions)
+
+    # --- claims --------------------------------------------------------------------------------------
+
+    def prepare(self, claim_id: UUID, wanted: Slice) -> tuple[str, ...]:
+        """Make a slice ready for the claim's guest; returns the PCI functions that were taken for it. Repeat
+        it freely. Raises as Binder.prepare, with nothing changed."""
+        with self._lock:
+            self._refuse_uncut(wanted)
+            self._refuse_taken(claim_id, wanted)
+            claim = ClaimRecord(
+                claim_id,
+                boot_id(self._sysfs),
+                wanted.addresses,
+                (),
+                SliceRecord(
+                    name=wanted.name,
+                    kind=wanted.kind,
+                    card=wanted.card,
+                    type=wanted.type,
+                    mdev=wanted.mdev,
+                    parent=wanted.addresses[0] if wanted.addresses else "",
+                ),
+            )
+            return self._back_ends[wanted.kind].prepare(claim)
+
+    def release(self, claim_id: UUID) -> None:
+        """Take a claim's slice back and leave it as fresh as its kind allows: functions go back to the
+        drivers that they had, an mdev is removed and made anew, a vGPU type is freed and set again. A claim
+        without a record is released already. Raises NotRestored (call again)."""
+        with self._lock:
+            try:
+                claim = self._journal.read(claim_id)
+            except JournalDamaged as error:
+                raise NotRestored(f"nobody knows what claim {claim_id} holds: {error}") from error
+            if claim is None:
+                self._journal.remove(claim_id)
+                return
+            kind = Kind(claim.slice.kind) if claim.slice else Kind.WHOLE
+            self._back_ends[kind].release(claim)
+
+    def prepared(self) -> Mapping[UUID, ClaimRecord]:
+        """Claims with a record. A crash or a reboot may have left one only half prepared: `prepare` again."""
+        return self._journal.records()
+
+    def damaged(self) -> Mapping[UUID, str]:
+        """Claims whose record cannot be read, and why. `prepare` them again to mend it."""
+        return self._journal.damaged()
+
+    def _refuse_uncut(self, wanted: Slice) -> None:
+        """Unless the slice's card is cut as the slice says."""
+        try:
+            record = self._layouts.read(wanted.card)
+        except JournalDamaged as error:
+            raise DeviceBusy(
+                f"nobody knows how card {wanted.card} is cut: {error}", wanted.addresses
+            ) from error
+        if record is None and wanted.kind is not Kind.WHOLE:
+            raise DeviceGone(f"card {wanted.card} is not cut: there is no {wanted.name}", wanted.addresses)
+        if record is not None and (wanted.kind not in record.plan.kinds or not record.stands):
+            raise DeviceBusy(
+                f"card {wanted.card} is not cut so that {wanted.name} could stand", wanted.addresses
+            )
+        if record is None and (found := self._mdevs_on(wanted)):
+            raise DeviceBusy(f"{wanted.name} has mediated devices: {', '.join(found)}", wanted.addresses)
+
+    def _refuse_taken(self, claim_id: UUID, wanted: Slice) -> None:
+        for other, claim in self._journal.records().items():
+            if claim.slice is None:
+                continue  # the binder sees to functions
+            if other != claim_id and claim.slice.name == wanted.name:
+                raise DeviceBusy(f"{wanted.name} is prepared for claim {other}", wanted.addresses)
+            if other == claim_id and claim.slice.name != wanted.name:
+                raise DeviceBusy(
+                    f"claim {claim_id} is prepared with {claim.slice.name}; release it first",
+                    wanted.addresses,
+                )
+
+    def _mdevs_on(self, wanted: Slice) -> list[str]:
+        mdevs = read_mdevs(self._sysfs).values()
+        return sorted(str(mdev.uuid) for mdev in mdevs if mdev.parent in wanted.addresses)
+
+    # --- records -------------------------------------------------------------------------------------
+
+    def _back(self, record: LayoutRecord) -> BackEnd:
+        return self._back_ends[record.plan.cuts[0].kind]
+
+    def _read(self, card: Card) -> LayoutRecord | None:
+        """None also for one that cannot be read."""
+        try:
+            return self._layouts.read(card.name)
+        except JournalDamaged:
+            return None
+
+    def _standing(self, card: Card, sight: Sight) -> LayoutRecord | None:
+        """Of this boot."""
+        record = self._read(card)
+        return record if record is not None and record.boot_id == sight.snapshot.boot_id else None
