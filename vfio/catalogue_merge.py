@@ -79,7 +79,7 @@ def build(vendors: Mapping[int, VendorEntry]) -> Products:
 def _add(made: Products, vendor: int, entry: VendorEntry, key: EntryKey) -> None:
     device, board = key
     ids = vendor, device
-    facts = _stacked(entry, key)
+    facts = _stacked(entry, ids, key)
     product = _vf(made, entry, ids, facts) if "vf_of" in facts else _card(entry, ids, facts)
     if board is None:
         made.products[ids] = product
@@ -87,14 +87,14 @@ def _add(made: Products, vendor: int, entry: VendorEntry, key: EntryKey) -> None
         made.boards[ids, board] = product
 
 
-def _stacked(entry: VendorEntry, key: EntryKey) -> Facts:
+def _stacked(entry: VendorEntry, ids: Ids, key: EntryKey) -> Facts:
     """What holds for a device, its own facts on top."""
     own = entry.devices.get((key[0], None), {}) | entry.devices[key]
     family: Facts = {}
     if named := own.get("family"):
         name = cast(str, named.value)
         if name not in entry.families:
-            raise _error(entry, key[0], "family", f"there is no family {name!r}")
+            raise _error(entry, ids, "family", f"there is no family {name!r}")
         family = entry.families[name]
     return entry.facts | family | {name: fact for name, fact in own.items() if name != "family"}
 
@@ -103,7 +103,7 @@ def _card(entry: VendorEntry, ids: Ids, facts: Facts) -> Product:
     stated = _stated(facts)
     for needed in ("model", "kind"):
         if needed not in stated:
-            raise _error(entry, ids[1], needed, "is missing, in its family and its vendor too")
+            raise _error(entry, ids, needed, "is missing, in its family and its vendor too")
     traits = (custom_trait(entry.name, stated["model"]), *stated.get("traits", ()))
     return _product(stated, ids, facts, (*traits, *_memory_trait(stated)))
 
@@ -113,7 +113,7 @@ def _vf(made: Products, entry: VendorEntry, ids: Ids, facts: Facts) -> Product:
     card_ids = ids[0], cast(int, facts["vf_of"].value)
     card = made.products.get(card_ids)
     if card is None or card.vf_of:
-        raise _error(entry, ids[1], "vf_of", f"no entry is of a card {card_ids[0]:04x}:{card_ids[1]:04x}")
+        raise _error(entry, ids, "vf_of", f"no entry is of a card {card_ids[0]:04x}:{card_ids[1]:04x}")
     stated: _Stated = cast(_Stated, {"model": f"{card.model} VF", "kind": card.kind, **_stated(facts)})
     product = _product(stated, ids, facts, (*card_traits(card, card_ids), *stated.get("traits", ())))
     name = stated.get("slice_class") or card.slice_class
@@ -169,5 +169,5 @@ def _stated(facts: Facts) -> _Stated:
     return cast(_Stated, {name: fact.value for name, fact in facts.items()})
 
 
-def _error(entry: VendorEntry, device: int, name: str, why: str) -> ValueError:
-    return ValueError(f"{entry.file}: device {entry.name} {device:04x}: {name}: {why}")
+def _error(entry: VendorEntry, ids: Ids, name: str, why: str) -> ValueError:
+    return ValueError(f"{entry.file}: device {ids[0]:04x}:{ids[1]:04x}: {name}: {why}")

@@ -12,6 +12,18 @@ LONGEST = 255
 CLASS_ALIASES = {"CUSTOM_AICHIP": "CUSTOM_NPU"}
 """openKcloud's words for classes that have another name here; understood wherever a class is given."""
 
+TRAIT_ALIASES = {"FURIOSA": "1ED2", "NVIDIA": "10DE", "REBELLIONS": "1EFF"}
+"""Vendors in openKcloud's trait names, `CUSTOM_<VENDOR>_<DEVICE ID>`; ours have both ids in one trait."""
+# The first is a digit, as in all ids of these vendors: CA22 is a model of Rebellions'.
+_BY_DEVICE_ID = re.compile(r"^CUSTOM_([A-Z]+)_([0-9][0-9A-F]{3})$")
+
+
+def canonical_trait(name: str) -> str:
+    """The trait that this name stands for: mostly itself."""
+    found = _BY_DEVICE_ID.match(name)
+    vendor = TRAIT_ALIASES.get(found[1]) if found else None
+    return f"CUSTOM_PCI_{vendor}_{found[2]}" if found and vendor else name
+
 
 def canonical_class(name: str) -> str:
     """The class that this name stands for: mostly itself."""

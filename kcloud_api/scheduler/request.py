@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kcloud_api.placement.names import canonical_class, is_resource_class, is_trait
+from kcloud_api.placement.names import canonical_class, canonical_trait, is_resource_class, is_trait
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, UNSUFFIXED, Group, ResourceRequest, all_of
 from kcloud_common.errors import BadRequest
 
@@ -92,7 +92,7 @@ def _trait(key: str, name: str) -> str:
             "in capital letters, digits and underscores.",
             field=key,
         )
-    return name
+    return canonical_trait(name)
 
 
 def _amount(key: str, value: str) -> int:

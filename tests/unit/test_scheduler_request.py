@@ -51,6 +51,21 @@ def test_the_name_that_openkcloud_gives_to_npus_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("CUSTOM_FURIOSA_0001", "CUSTOM_PCI_1ED2_0001"),
+        ("CUSTOM_REBELLIONS_1220", "CUSTOM_PCI_1EFF_1220"),
+        ("CUSTOM_NVIDIA_20B5", "CUSTOM_PCI_10DE_20B5"),
+        ("CUSTOM_REBELLIONS_CA22", "CUSTOM_REBELLIONS_CA22"),
+        ("CUSTOM_ACME_0001", "CUSTOM_ACME_0001"),
+    ],
+)
+def test_the_traits_that_openkcloud_makes_of_ids_are_understood(theirs: str, ours: str) -> None:
+    asked = flavor(**{"resources:PGPU": "1", f"trait:{theirs}": "required"})
+    assert from_flavor(asked).groups[""].required >= all_of(ours)
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [
         ("resources:GPU", "1"),
