@@ -71,6 +71,10 @@ class FakeHost:
     def add_nic(self, name: str, address: str, *, up: bool) -> None:
         self._tree.add_nic(name, address, up=up)
 
+    def nics(self) -> tuple[str, ...]:
+        """Addresses of functions with a network interface."""
+        return self._tree.nics()
+
     def put(self, path: str, text: str) -> None:
         """Write a file as the kernel itself would change it."""
         self._tree.put(path, text)

@@ -80,8 +80,7 @@ class FakeTree:
         return known
 
     def add(self, function: FakeFunction) -> None:
-        domain_and_bus = (function.path or (function.address,))[0].rpartition(":")[0]
-        folder = self.root.joinpath("sys/devices", f"pci{domain_and_bus}", *function.path, function.address)
+        folder = self.root / "sys/devices" / _way(function)
         (folder / "power").mkdir(parents=True)
         self.describe(function, folder)
         (self._functions / function.address).write_text(json.dumps(function.dumped()))
@@ -232,6 +231,11 @@ class FakeTree:
             with (self.root / "proc/net/route").open("a") as file:
                 file.write(f"{name}\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\n")
 
+    def nics(self) -> tuple[str, ...]:
+        return tuple(
+            (link / "device").resolve().name for link in sorted((self.root / "sys/class/net").iterdir())
+        )
+
     def picture(self) -> dict[str, str]:
         """Every file and link of /sys and /proc with what it holds, for comparing before and after."""
         seen: dict[str, str] = {}
@@ -246,6 +250,19 @@ class FakeTree:
                     with open(entry.path, "rb") as file:  # noqa: PTH123
                         seen[entry.path] = file.read().decode("utf-8", "backslashreplace")
         return seen
+
+
+def _way(function: FakeFunction) -> str:
+    """Its folder below sys/devices: the bridges above it, and a host bridge where a domain begins."""
+    parts: list[str] = []
+    domain = ""
+    for address in (*function.path, function.address):
+        here, bus, _ = address.split(":")
+        if here != domain:
+            parts.append(f"pci{here}:{bus}")
+        domain = here
+        parts.append(address)
+    return "/".join(parts)
 
 
 def write_raw(path: str, data: bytes) -> None:
