@@ -1,40 +1,97 @@
-"""Decides what placement is told about a host's devices: one child provider per slice. Pure."""
+"""Decides what placement is told about a host's devices: one child provider for each card. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from kcloud_api.placement.inventory import Inventory, ProviderInventory
-from kcloud_api.placement.names import canonical_class
-from kcloud_common.wire import DeviceReport, DeviceState
+from kcloud_common.wire import DeviceState
+
+MISSING = "missing"
+"""State of a device that its host no longer reports, but of which something must be remembered."""
+
+UNSIGNED_HOSTS_MAY_LEASE_AGAIN = True
+"""Whether a host that has never shown a certificate key may hand out a device that was leased before. Agents
+of the first release sign nothing: their devices would serve one tenant and then no other."""
 
 
-def provider_id(host_id: UUID, device: str) -> UUID:
-    """The same for the same device of the same host, however often it comes and goes."""
-    return uuid5(host_id, device)
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a slice: by its host's word, and by ours."""
+
+    state: str = DeviceState.FREE
+    claimed: bool = False
+    """A living claim rests on it."""
+    maintenance: bool = False
+    quarantine: str = ""
+    """Why an operator wants it out of use."""
+    begun: int = 0
+    """The newest lease that its host was seen to take up."""
+    certified: int = 0
+    """The newest lease after which it was certified."""
+    signs: bool = True
+    """Its host has shown a certificate key."""
+    fault: str = ""
+    """Why the newest certificate was refused."""
 
 
-def device_providers(
-    host_id: UUID, host_name: str, devices: Sequence[DeviceReport], *, claims: Collection[UUID] = ()
-) -> tuple[ProviderInventory, ...]:
-    """A provider with one unit for each device. A device that must not be handed out has its unit reserved:
-    a quarantined one, and one that the host still holds prepared for a claim that is not in `claims`."""
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One slice as placement counts it."""
+
+    name: str
+    card: str
+    resource_class: str
+    traits: frozenset[str]
+    standing: Standing
+
+
+def held_back(standing: Standing) -> str:
+    """Why a slice that nobody holds may not be handed out; empty when it may. What somebody holds is not held
+    back: its unit is taken."""
+    if standing.claimed:
+        return ""
+    if standing.quarantine:
+        return f"quarantined by an operator: {standing.quarantine}"
+    if standing.maintenance:
+        return "an operator wants it in maintenance"
+    if standing.state != DeviceState.FREE:
+        return f"its host says that it is {standing.state}"
+    if standing.begun > standing.certified and (standing.signs or not UNSIGNED_HOSTS_MAY_LEASE_AGAIN):
+        return standing.fault or "it was not certified to be clean since its last lease"
+    return ""
+
+
+def provider_id(host_id: UUID, card: str) -> UUID:
+    """The same for the same card of the same host, however often it comes and goes."""
+    return uuid5(host_id, card)
+
+
+def device_providers(host_id: UUID, host_name: str, slices: Iterable[Slice]) -> tuple[ProviderInventory, ...]:
+    """A provider for each card with a unit for each of its slices, by class. Units that may not be handed out
+    are reserved. A missing slice counts as long as somebody holds it, unless the whole card is missing."""
+    cards: dict[str, list[Slice]] = {}
+    for each in slices:
+        cards.setdefault(each.card, []).append(each)
     return tuple(
         ProviderInventory(
-            id=provider_id(host_id, device.name),
-            name=f"{host_name}_{device.name}",
-            inventories={
-                canonical_class(device.resource_class): Inventory(
-                    total=1, reserved=0 if may_be_handed_out(device, claims) else 1
-                )
-            },
-            traits=frozenset(device.traits),
+            id=provider_id(host_id, card),
+            name=f"{host_name}_{card}",
+            inventories=_inventories(members),
+            # A claim may get any slice of a class: only what all of them have may be promised.
+            traits=frozenset.intersection(*(each.traits for each in members)),
         )
-        for device in devices
+        for card, members in ((card, _counted(members)) for card, members in cards.items())
+        if any(each.standing.state != MISSING for each in members)
     )
 
 
-def may_be_handed_out(device: DeviceReport, claims: Collection[UUID]) -> bool:
-    """Whether the device is clean, or held by a claim that lives."""
-    if device.state is DeviceState.QUARANTINED:
-        return False
-    return device.state is DeviceState.FREE or device.claim_id in claims
+def _counted(members: Iterable[Slice]) -> list[Slice]:
+    return [each for each in members if each.standing.state != MISSING or each.standing.claimed]
+
+
+def _inventories(members: Iterable[Slice]) -> Mapping[str, Inventory]:
+    totals: dict[str, list[bool]] = {}
+    for each in members:
+        totals.setdefault(each.resource_class, []).append(bool(held_back(each.standing)))
+    return {name: Inventory(total=len(shut), reserved=sum(shut)) for name, shut in totals.items()}

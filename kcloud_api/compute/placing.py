@@ -147,7 +147,7 @@ def _claim(session: Session, row: ServerRow, candidate: Candidate) -> None:
     host_name = assigning.host_name(session, candidate.host_id)
     consumer = placement.ConsumerRecord(id=row.id, project_id=row.project_id, user_id=row.user_id)
     placement.claim(session, consumer, candidate)
-    accelerator.claim(session, row.id, candidate.allocations)
+    accelerator.claim(session, row.id, candidate.allocations, project_id=row.project_id)
     network.create_port(session, row.id, row.project_id)
     now = utcnow()
     row.state = after(State(row.state), Event.PLACED)

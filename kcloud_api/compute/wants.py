@@ -15,7 +15,7 @@ ON_HOST = frozenset({State.BUILDING, State.ACTIVE, State.SHUTOFF, State.ERROR, S
 
 def want_of(server: ServerRecord, claims: Iterable[ClaimRecord], ports: Iterable[PortRecord]) -> ServerWant:
     """What the host of this server must make true."""
-    held = tuple(ClaimWant(id=claim.id, device=claim.device, addresses=claim.addresses) for claim in claims)
+    held = tuple(map(_claim, claims))
     if server.state is State.DELETING:
         return ServerWant(
             id=server.id,
@@ -40,6 +40,13 @@ def want_of(server: ServerRecord, claims: Iterable[ClaimRecord], ports: Iterable
         reboot_count=server.reboot_count,
         console_count=server.console_count,
     )
+
+
+def _claim(claim: ClaimRecord) -> ClaimWant:
+    return ClaimWant(
+        id=claim.id, device=claim.device, addresses=claim.addresses, kind=claim.kind, mdev=claim.mdev,
+        generation=claim.generation,
+    )  # fmt: skip
 
 
 def _image(server: ServerRecord) -> ImageWant:

@@ -1,17 +1,20 @@
 """Decides what placement is told of a host, and whether it must be told again. Pure."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
+from typing import cast
 from uuid import UUID
 
-from kcloud_api.accelerator.inventory import device_providers
-from kcloud_api.placement.inventory import HostInventory, Inventory
+from kcloud_api.placement.inventory import HostInventory, Inventory, ProviderInventory
 from kcloud_api.placement.request import HOST_NOT_READY
-from kcloud_common.wire import DeviceReport, HostReport
+from kcloud_common.wire import HostReport
 
-COUNTERS = {"epoch", "sequence", "assignment_generation", "servers", "devices"}
+COUNTERS = {"epoch", "sequence", "assignment_generation", "servers", "devices", "cards"}
 """What of a report says nothing about the host itself."""
+
+Facts = Mapping[str, object]
+"""A report's facts about the host itself, as JSON."""
 
 
 def facts_of(report: HostReport) -> dict[str, object]:
@@ -25,32 +28,38 @@ def digest_of(report: HostReport, claims: Collection[UUID]) -> str:
     heard = {
         "host": facts_of(report),
         "devices": [device.model_dump(mode="json") for device in report.devices],
+        "cards": [card.model_dump(mode="json") for card in report.cards],
         "claims": sorted(str(claim) for claim in claims),
     }
     return sha256(json.dumps(heard, sort_keys=True).encode()).hexdigest()
 
 
-def inventory_of(host_id: UUID, name: str, report: HostReport, claims: Collection[UUID]) -> HostInventory:
-    """The host's tree: itself, and a child for each device. One that has problems takes no new servers."""
+def inventory_of(
+    host_id: UUID, name: str, facts: Facts, children: Iterable[ProviderInventory]
+) -> HostInventory:
+    """The host's tree: itself, and a child for each card. One that has problems takes no new servers."""
+    traits = frozenset(cast("list[str]", facts.get("traits") or ()))
     return HostInventory(
         host_id=host_id,
         name=name,
-        inventories=_own(report),
-        traits=frozenset(report.traits) | ({HOST_NOT_READY} if report.problems else frozenset()),
-        children=device_providers(host_id, name, _unique(report.devices), claims=claims),
+        inventories=_own(facts),
+        traits=traits | ({HOST_NOT_READY} if facts.get("problems") else frozenset()),
+        children=tuple(children),
     )
 
 
-def _own(report: HostReport) -> dict[str, Inventory]:
+def _own(facts: Facts) -> dict[str, Inventory]:
+    memory = _number(facts, "memory_mib")
     amounts = {
-        "VCPU": (report.vcpus, 0),
-        "MEMORY_MB": (report.memory_mib, min(report.reserved_memory_mib, report.memory_mib)),
-        "DISK_GB": (report.disk_gib, 0),
+        "VCPU": (_number(facts, "vcpus"), 0),
+        "MEMORY_MB": (memory, min(_number(facts, "reserved_memory_mib"), memory)),
+        "DISK_GB": (_number(facts, "disk_gib"), 0),
     }
     return {
         name: Inventory(total=total, reserved=kept) for name, (total, kept) in amounts.items() if total > 0
     }
 
 
-def _unique(devices: Sequence[DeviceReport]) -> tuple[DeviceReport, ...]:
-    return tuple({device.name: device for device in devices}.values())
+def _number(facts: Facts, name: str) -> int:
+    value = facts.get(name, 0)
+    return value if isinstance(value, int) else 0

@@ -78,13 +78,27 @@ def _sync(session: Session, host: HostRow, report: HostReport) -> None:
     if digest == host.report_digest:
         return
     assigning.lock(session, host.id)
-    accelerator.sync_devices(session, host.id, report.devices)
-    placement.sync_host(session, inventory_of(host.id, host.name, report, claims))
-    availability.tell(session, host.id, enabled=host.enabled, state=host.state)
+    accelerator.sync_devices(session, host.id, report.devices, key=report.certificate_key)
+    accelerator.sync_cards(session, host.id, report.cards)
     host.report_digest = digest
     host.report = facts_of(report)
     host.problems = list(report.problems)
     host.updated_at = utcnow()
+    _tell(session, host)
+
+
+def tell_again(session: Session, host_id: UUID) -> None:
+    """Tell placement of the host's devices as they stand now, because an operator wants something else of
+    one. The caller has the lock of the host's assignment."""
+    host = session.get(HostRow, host_id)
+    if host is not None and host.report:
+        _tell(session, host)
+
+
+def _tell(session: Session, host: HostRow) -> None:
+    children = accelerator.providers(session, host.id, host.name)
+    placement.sync_host(session, inventory_of(host.id, host.name, host.report, children))
+    availability.tell(session, host.id, enabled=host.enabled, state=host.state)
 
 
 def _note_strays(session: Session, host_id: UUID, reports: Sequence[ServerReport]) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
+from kcloud_api.accelerator import service as accelerator
 from kcloud_api.compute import assigning
 from kcloud_api.db.columns import utcnow
 from kcloud_api.hosts import availability
@@ -58,6 +59,7 @@ def delete_host(session: Session, host_id: UUID) -> None:
         raise Conflict(f"Host {row.name} holds servers: delete them first.")
     placement.set_host_available(session, host_id, False)
     placement.remove_host(session, host_id)
+    accelerator.forget_host(session, host_id)
     assigning.remove_host(session, host_id)
     session.exec(delete(EnrolmentRow).where(col(EnrolmentRow.host_id) == host_id))
     session.delete(row)

@@ -3,13 +3,19 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import httpx
 
+from kcloud_common.certificate import NO_CERTIFICATE, Certificate, Occasion
+from kcloud_common.signing import fingerprint, public_key, sign, unsigned
 from kcloud_common.wire import (
     Assignment,
+    CardReport,
+    ClaimWant,
     DeviceReport,
     DeviceState,
     Fault,
@@ -29,6 +35,24 @@ def gpu(name: str = "pci_0000_41_00_0", address: str = "0000:41:00.0") -> Device
         name=name, addresses=(address,), vendor_id="10de", product_id="2331",
         resource_class="PGPU", traits=("CUSTOM_GPU_H100",),
     )  # fmt: skip
+
+
+def vgpus(
+    count: int, card: str = "pci_0000_41_00_0", resource_class: str = "VGPU", **facts: object
+) -> list[DeviceReport]:
+    """The slices of a card that is cut into `count` equal mediated devices."""
+    return [
+        DeviceReport.model_validate(
+            {
+                "name": f"mdev_{UUID(int=number)}".replace("-", "_") + card[-8:], "card": card,
+                "kind": "mdev", "slice_type": "nvidia-558", "mdev": uuid5(UUID(int=number), card),
+                "addresses": (), "vendor_id": "10de", "product_id": "26b9", "model": "L40S",
+                "resource_class": resource_class, "share": 1000 // count, "memory_mib": 49152 // count,
+                "sharing": {"policy": "equal", "quantum_us": 2000}, **facts,
+            }
+        )
+        for number in range(1, count + 1)
+    ]  # fmt: skip
 
 
 def enrolment_token(admin: httpx.Client, host: str) -> str:
@@ -53,6 +77,12 @@ class ScriptedAgent:
     problems: tuple[str, ...] = ()
     assignment: Assignment | None = None
     vcpus: int = 8
+    cards: tuple[CardReport, ...] = ()
+    layout_version: str = ""
+    leases: dict[str, ClaimWant] = field(default_factory=dict)
+    """What it holds prepared, by device."""
+    chains: dict[str, Certificate] = field(default_factory=dict)
+    """The newest certificate of each device."""
 
     @classmethod
     def enrol(
@@ -67,6 +97,11 @@ class ScriptedAgent:
         agent = cls(admin, name, UUID(answer.json()["host_id"]), devices or [])
         agent.open_session()
         return agent
+
+    @property
+    def seed(self) -> bytes:
+        """Its private key."""
+        return sha256(self.name.encode()).digest()
 
     @property
     def headers(self) -> dict[str, str]:
@@ -100,7 +135,8 @@ class ScriptedAgent:
             assignment_generation=self.assignment.generation if self.assignment else 0,
             hypervisor_type="fake", hypervisor_version="1.2.3",
             vcpus=self.vcpus, memory_mib=16384, disk_gib=100, reserved_memory_mib=512,
-            servers=servers, devices=tuple(self.devices), problems=self.problems,
+            servers=servers, devices=tuple(self.devices), cards=self.cards, problems=self.problems,
+            certificate_key=public_key(self.seed), layout_version=self.layout_version,
         )  # fmt: skip
         answer = self.call("PUT", "report", json=body.model_dump(mode="json"))
         assert answer.status_code == 200, answer.text
@@ -118,17 +154,48 @@ class ScriptedAgent:
     def obey(self, *, wait: float = 0.0) -> None:
         """Pull, do all of it in no time, and report it."""
         wants = self.pull(wait=wait).servers
-        held = {claim.device: claim.id for want in wants if present(want) for claim in want.claims}
-        self.devices = [
-            device.model_copy(
-                update={
-                    "state": DeviceState.CLAIMED if device.name in held else DeviceState.FREE,
-                    "claim_id": held.get(device.name),
-                }
-            )
-            for device in self.devices
-        ]
+        self.hold({claim.device: claim for want in wants if present(want) for claim in want.claims})
         self.report(*(self.done(want) for want in wants))
+
+    def hold(self, claims: dict[str, ClaimWant]) -> None:
+        """Prepare the devices of these claims, and clean those of claims that are no more."""
+        for name in self.leases.keys() - claims.keys():
+            self.clean(name)
+        self.leases = claims
+        for name, claim in claims.items():
+            self.change(
+                name, state=DeviceState.CLAIMED, claim_id=claim.id, generation=claim.generation,
+                certificate=None,
+            )  # fmt: skip
+
+    def clean(self, name: str, **facts: object) -> Certificate:
+        """Let the device's lease end as it should; `facts` are of the certificate."""
+        lease = self.leases.pop(name, None)
+        device = next(device for device in self.devices if device.name == name)
+        made = self.certificate(device, lease, **facts)
+        self.chains[name] = made
+        self.change(name, state=DeviceState.FREE, claim_id=None, certificate=made, reason="")
+        return made
+
+    def certificate(self, device: DeviceReport, lease: ClaimWant | None, **facts: object) -> Certificate:
+        """The next one of the device's chain."""
+        last = self.chains.get(device.name)
+        told: dict[str, object] = {
+            "device": device.name, "host_id": self.host_id, "vendor_id": device.vendor_id,
+            "product_id": device.product_id, "sequence": last.sequence + 1 if last else 1,
+            "generation": lease.generation if lease else device.generation,
+            "claim_id": lease.id if lease else None, "grade": "B", "issued_at": datetime.now(UTC),
+            "occasion": Occasion.LEASE if lease else Occasion.BURN_IN,
+            "steps": [{"name": "reset", "method": "flr", "outcome": "done", "milliseconds": 3}],
+            "previous": fingerprint(last) if last else NO_CERTIFICATE,
+        }  # fmt: skip
+        return sign(unsigned(told | facts), self.seed)
+
+    def change(self, name: str, **facts: object) -> None:
+        """What it says of one device."""
+        self.devices = [
+            device.model_copy(update=facts) if device.name == name else device for device in self.devices
+        ]
 
     def done(self, want: ServerWant) -> ServerReport:
         if not present(want):

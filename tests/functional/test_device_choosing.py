@@ -5,7 +5,6 @@ from uuid import UUID, uuid4
 from sqlmodel import Session
 
 from kcloud_api.accelerator import service as accelerator
-from kcloud_api.accelerator.inventory import device_providers
 from kcloud_api.compute import choosing
 from kcloud_api.db.engine import Database
 from kcloud_api.placement import service as placement
@@ -31,7 +30,7 @@ def gpus(*switches: int) -> list[DeviceReport]:
 def add_host(session: Session, number: int, devices: list[DeviceReport]) -> UUID:
     host_id = UUID(int=number << 64)
     accelerator.sync_devices(session, host_id, devices)
-    children = device_providers(host_id, f"h{number}", devices)
+    children = accelerator.providers(session, host_id, f"h{number}")
     placement.sync_host(
         session, HostInventory(host_id, f"h{number}", {"VCPU": Inventory(8)}, frozenset(), children)
     )

@@ -36,7 +36,7 @@ def client(database: Database, conf: Conf, serve: Serve) -> Iterator[httpx.Clien
     with database.transaction() as session:
         placement.sync_host(session, HostInventory(HOST, "h1", {}))
         accelerator.sync_devices(session, HOST, [device("a"), device("b", DeviceState.QUARANTINED)])
-        accelerator.claim(session, SERVER, [provider_id(HOST, "a")])
+        accelerator.claim(session, SERVER, {provider_id(HOST, "a"): {"PGPU": 1}})
     with httpx.Client(base_url=serve(app), headers={"X-Auth-Token": "admin"}) as made:
         yield made
 

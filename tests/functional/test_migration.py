@@ -11,9 +11,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
-from sqlmodel import SQLModel
+from sqlalchemy import TextClause, Uuid, bindparam, inspect, text
+from sqlmodel import SQLModel, select
 
+from kcloud_api.accelerator import service as accelerator
+from kcloud_api.accelerator.tables import LeaseRow
 from kcloud_api.conf.placement import PlacementConf
 from kcloud_api.db.engine import Database, make_engine
 from kcloud_api.db.migration import (
@@ -26,7 +28,7 @@ from kcloud_api.db.migration import (
     upgrade,
 )
 from kcloud_api.db.modules import modules_named
-from kcloud_api.placement import listing, provider_list, providers
+from kcloud_api.placement import listing, providers
 from kcloud_api.placement.query import provider_query
 from kcloud_api.placement.snapshot.keeper import Keeper
 from tests.postgres import fresh_database, postgres_server
@@ -101,7 +103,7 @@ def check_providers_of_the_first_step(url: str) -> None:
     try:
         with database.reading() as session:
             assert providers.get_provider(session, host).updated_at == written
-            assert provider_list.latest(listing.providers(session, provider_query([], 39))) == written
+            assert listing.providers(session, provider_query([], 39), database).modified == written
             (tree,) = Keeper(database, PlacementConf()).current(session).all_trees()
     finally:
         database.close()
@@ -138,6 +140,71 @@ def test_what_placement_held_at_the_first_step_is_there_at_the_last_on_sqlite(sq
 @pytest.mark.postgres
 def test_what_placement_held_at_the_first_step_is_there_at_the_last_on_postgresql(postgres: str) -> None:
     check_providers_of_the_first_step(postgres)
+
+
+def check_devices_of_the_third_step(url: str) -> None:
+    """One whole card that a server holds, and one that is free: each is its own only slice."""
+    host, held, free, claim, server = (uuid4() for _ in range(5))
+    engine = make_engine(url)
+    try:
+        with engine.begin() as connection:
+            command.upgrade(alembic_config(connection), "0003")
+        with engine.begin() as connection:
+            for device, name in ((held, "pci_1"), (free, "pci_2")):
+                connection.execute(device_row(), {"id": device, "host": host, "name": name})
+            connection.execute(claim_row(), {"id": claim, "device": held, "server": server})
+            connection.execute(server_row(), {"id": server, "host": host})
+    finally:
+        engine.dispose()
+    upgrade(url)
+    assert differences(url) == []
+    database = Database(url)
+    try:
+        with database.reading() as session:
+            first, second = accelerator.devices(session)
+            (kept,) = accelerator.claims_of(session, [server])[server]
+            (lease,) = session.exec(select(LeaseRow)).all()
+    finally:
+        database.close()
+    assert [(each.id, each.card, each.kind, each.provider_id) for each in (first, second)] == [
+        (held, "pci_1", "whole", held), (free, "pci_2", "whole", free),
+    ]  # fmt: skip
+    assert (first.generation, first.certified_generation, second.generation) == (1, 0, 0)
+    assert (kept.id, kept.generation, kept.kind) == (claim, 1, "whole")
+    assert (lease.id, lease.project_id, lease.ended_at) == (claim, "tenant", None)
+
+
+def device_row() -> TextClause:
+    return text(
+        "INSERT INTO accelerator_device (id, host_id, name, addresses, vendor_id, product_id, "
+        "resource_class, traits, pci_path, state, reason, offered, provider_id, last_seen) "
+        "VALUES (:id, :host, :name, '[]', '10de', '2331', 'PGPU', '[]', '[]', 'free', '', true, :id, '2026-11-20 00:00:00')"
+    ).bindparams(bindparam("id", type_=Uuid()), bindparam("host", type_=Uuid()))
+
+
+def claim_row() -> TextClause:
+    return text(
+        "INSERT INTO accelerator_claim VALUES (:id, :device, :server, '2026-11-20 00:00:00')"
+    ).bindparams(*(bindparam(name, type_=Uuid()) for name in ("id", "device", "server")))
+
+
+def server_row() -> TextClause:
+    return text(
+        "INSERT INTO compute_server (id, project_id, user_id, name, state, generation, power_on, flavor, "
+        "image_id, image, server_metadata, config_drive, reservation_id, launch_index, placing_attempts, "
+        "host_id, power_seen, step_seen, reboot_count, reboot_seen, reboot_hard, console_count, created_at, "
+        "updated_at) VALUES (:id, 'tenant', 'u', 'one', 'active', 1, true, '{}', :host, '{}', '{}', false, "
+        "'r-1', 0, 0, :host, 'running', '', 0, 0, false, 0, '2026-11-20 00:00:00', '2026-11-20 00:00:00')"
+    ).bindparams(bindparam("id", type_=Uuid()), bindparam("host", type_=Uuid()))
+
+
+def test_whole_cards_of_the_third_step_are_their_own_slices_on_sqlite(sqlite: str) -> None:
+    check_devices_of_the_third_step(sqlite)
+
+
+@pytest.mark.postgres
+def test_whole_cards_of_the_third_step_are_their_own_slices_on_postgresql(postgres: str) -> None:
+    check_devices_of_the_third_step(postgres)
 
 
 def test_history_is_one_line_with_one_head() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlmodel import Session
 
 from kcloud_api.accelerator import service as accelerator
-from kcloud_api.accelerator.inventory import device_providers, provider_id
+from kcloud_api.accelerator.inventory import provider_id
+from kcloud_api.compute import assigning
 from kcloud_api.db.engine import Database
 from kcloud_api.placement import explaining, reading
 from kcloud_api.placement import service as placement
@@ -38,10 +39,10 @@ def device(number: int, state: DeviceState = DeviceState.FREE, claim_id: UUID | 
 
 def report(session: Session, host_id: UUID, devices: Sequence[DeviceReport], vcpus: int = 64) -> bool:
     """What the control plane does with a host's report, as far as placement is concerned."""
+    assigning.lock(session, host_id)
     changed = accelerator.sync_devices(session, host_id, devices)
-    claims = accelerator.claim_ids(session, host_id)
     name = f"host-{host_id.int}"
-    children = device_providers(host_id, name, devices, claims=claims)
+    children = accelerator.providers(session, host_id, name)
     inventories = {"VCPU": Inventory(vcpus), "MEMORY_MB": Inventory(65536, reserved=1024)}
     placement.sync_host(session, HostInventory(host_id, name, inventories, frozenset(), children))
     return changed
@@ -59,6 +60,7 @@ def place(session: Session, server_id: UUID, request: ResourceRequest = ONE_GPU)
     if not found:
         return False
     (candidate,) = found
+    assigning.lock(session, candidate.host_id)
     placement.claim(session, placement.ConsumerRecord(server_id, "project", "user"), candidate)
     accelerator.claim(session, server_id, candidate.allocations)
     return True
@@ -117,6 +119,7 @@ def test_claimants_that_read_before_they_race_cannot_both_win(any_database: Data
 
 def test_claims_releases_and_reports_at_once_neither_deadlock_nor_lose_count(any_database: Database) -> None:
     with any_database.transaction() as session:
+        assigning.add_host(session, HOST, "host-1")
         report(session, HOST, [device(n) for n in range(8)])
     barrier = Barrier(9)
 
@@ -135,6 +138,7 @@ def test_claims_releases_and_reports_at_once_neither_deadlock_nor_lose_count(any
             except (StaleGeneration, OutOfCapacity):
                 continue
             with any_database.transaction() as session:
+                assigning.lock(session, HOST)
                 accelerator.release(session, server_id)
                 placement.release(session, server_id)
         return placed
@@ -190,7 +194,7 @@ def test_a_device_that_is_not_clean_is_not_handed_out(any_database: Database, st
         report(session, HOST, [device(1, state, uuid4())])
         assert not place(session, uuid4())
         with pytest.raises(OutOfCapacity):
-            accelerator.claim(session, uuid4(), [provider_id(HOST, "pci_1")])
+            accelerator.claim(session, uuid4(), {provider_id(HOST, "pci_1"): {"PGPU": 1}})
 
 
 def test_a_device_prepared_for_a_living_claim_is_not_reserved(any_database: Database) -> None:

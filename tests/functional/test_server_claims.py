@@ -72,7 +72,7 @@ def test_a_device_is_released_only_when_its_host_says_that_the_server_is_gone(
         assert tenant.wait(tenant.boot("too-early"), "ERROR")["fault"]["message"].count("PGPU")
     agent.report()
     assert not tenant.is_gone(server), "a report that leaves it out does not say that it is gone"
-    agent.devices = [gpu()]
+    agent.clean("pci_0000_41_00_0")
     agent.report(agent.says(want, PowerState.NONE, gone=True))
     assert tenant.is_gone(server)
     active(tenant, agent, "two")
@@ -99,7 +99,7 @@ def test_a_device_that_is_still_held_when_its_server_is_gone_waits_until_it_is_f
     agent.report(agent.says(want, PowerState.NONE, gone=True))  # its device is still reported as claimed
     assert tenant.is_gone(server)
     assert "PGPU" in tenant.wait(tenant.boot("too-early"), "ERROR")["fault"]["message"]
-    agent.devices = [gpu()]
+    agent.clean("pci_0000_41_00_0")
     agent.report()
     active(tenant, agent, "two")
 

@@ -1,33 +1,41 @@
 """What placement is told about devices, and what a host's tree is changed by."""
 
-from uuid import UUID, uuid4
+from itertools import product
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcloud_api.accelerator.inventory import device_providers, provider_id
+from kcloud_api.accelerator import inventory
+from kcloud_api.accelerator.inventory import (
+    MISSING,
+    Slice,
+    Standing,
+    device_providers,
+    held_back,
+    provider_id,
+)
 from kcloud_api.network.macs import mac
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.inventory import HostInventory, Inventory, ProviderInventory
 from kcloud_api.placement.sync_plan import Current, plan
-from kcloud_common.wire import DeviceReport, DeviceState
+from kcloud_common.wire import DeviceState
 
 HOST = UUID(int=1)
+CARD = "pci_0000_41_00_0"
 
 
-def device(**facts: object) -> DeviceReport:
-    base: dict[str, object] = {
-        "name": "pci_0000_41_00_0", "addresses": ("0000:41:00.0",), "vendor_id": "1eff",
-        "product_id": "1220", "resource_class": "CUSTOM_NPU", "traits": ("CUSTOM_REBELLIONS_ATOM",),
-    }  # fmt: skip
-    return DeviceReport.model_validate(base | facts)
+def piece(name: str = CARD, card: str = CARD, *traits: str, **facts: object) -> Slice:
+    standing = {"state": DeviceState.FREE, **facts}
+    resource_class = str(standing.pop("resource_class", "CUSTOM_NPU"))
+    return Slice(name, card, resource_class, frozenset(traits), Standing(**standing))  # type: ignore[arg-type]
 
 
-def test_a_device_is_one_unit_below_its_host() -> None:
-    (child,) = device_providers(HOST, "h1", [device()])
-    assert child.id == provider_id(HOST, "pci_0000_41_00_0")
-    assert child.name == "h1_pci_0000_41_00_0"
+def test_a_whole_card_is_one_unit_below_its_host() -> None:
+    (child,) = device_providers(HOST, "h1", [piece(CARD, CARD, "CUSTOM_REBELLIONS_ATOM")])
+    assert child.id == provider_id(HOST, CARD)
+    assert child.name == f"h1_{CARD}"
     assert child.inventories == {"CUSTOM_NPU": Inventory(1)}
     assert child.traits == {"CUSTOM_REBELLIONS_ATOM"}
 
@@ -36,24 +44,67 @@ def test_the_same_device_name_on_two_hosts_makes_two_providers() -> None:
     assert provider_id(HOST, "pci_1") != provider_id(UUID(int=2), "pci_1")
 
 
-def test_the_class_that_openkcloud_calls_aichip_is_offered_as_npu() -> None:
-    (child,) = device_providers(HOST, "h1", [device(resource_class="CUSTOM_AICHIP")])
-    assert list(child.inventories) == ["CUSTOM_NPU"]
+def test_a_cut_card_has_a_unit_for_each_slice_by_class_and_only_the_traits_of_all() -> None:
+    slices = [
+        piece("a", CARD, "CUSTOM_L40S", "CUSTOM_12Q", resource_class="VGPU"),
+        piece("b", CARD, "CUSTOM_L40S", "CUSTOM_12Q", resource_class="VGPU", state=DeviceState.SANITISING),
+        piece("c", CARD, "CUSTOM_L40S", resource_class="CUSTOM_VGPU_LARGE", claimed=True),
+    ]
+    (child,) = device_providers(HOST, "h1", slices)
+    assert (child.id, child.name) == (provider_id(HOST, CARD), f"h1_{CARD}")
+    assert child.inventories == {"VGPU": Inventory(2, reserved=1), "CUSTOM_VGPU_LARGE": Inventory(1)}
+    assert child.traits == {"CUSTOM_L40S"}
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_prepared_device_is_reserved_unless_its_claim_lives(known: bool) -> None:
-    claim = uuid4()
-    reported = device(state=DeviceState.CLAIMED, claim_id=claim)
-    (child,) = device_providers(HOST, "h1", [reported], claims={claim} if known else ())
-    assert child.inventories["CUSTOM_NPU"].reserved == (0 if known else 1)
+def test_a_missing_slice_counts_while_it_is_held_and_a_missing_card_is_not_told_of() -> None:
+    here, held, gone = piece("a"), piece("b", state=MISSING, claimed=True), piece("c", state=MISSING)
+    (child,) = device_providers(HOST, "h1", [here, held, gone])
+    assert child.inventories == {"CUSTOM_NPU": Inventory(2)}
+    assert device_providers(HOST, "h1", [held, gone]) == ()
 
 
-def test_a_quarantined_device_is_reserved_even_while_its_claim_lives() -> None:
-    claim = uuid4()
-    reported = device(state=DeviceState.QUARANTINED, claim_id=claim, reason="would not reset")
-    (child,) = device_providers(HOST, "h1", [reported], claims={claim})
-    assert child.inventories["CUSTOM_NPU"].reserved == 1
+STANDINGS = [
+    Standing(*facts)
+    for facts in product(
+        [*DeviceState, MISSING], [False, True], [False, True], ["", "smoke"], [0, 1, 2], [-1, 0, 1, 2],
+        [False, True], ["", "the signature does not fit"],
+    )
+]  # fmt: skip
+"""Every combination that matters."""
+
+
+@pytest.mark.parametrize("trusting", [True, False])
+def test_nothing_unclean_is_ever_offered(monkeypatch: pytest.MonkeyPatch, trusting: bool) -> None:
+    monkeypatch.setattr(inventory, "UNSIGNED_HOSTS_MAY_LEASE_AGAIN", trusting)
+    offered = 0
+    for standing in STANDINGS:
+        (child,) = device_providers(HOST, "h1", [replace_standing(standing)]) or (None,)
+        if standing.claimed:
+            assert held_back(standing) == ""
+            continue
+        may = held_back(standing) == ""
+        offered += may
+        assert child is None or child.inventories["CUSTOM_NPU"].reserved == (0 if may else 1)
+        if may:
+            assert standing.state == DeviceState.FREE
+            assert not standing.maintenance
+            assert not standing.quarantine
+            certified = standing.certified >= standing.begun
+            assert certified or (trusting and not standing.signs)
+    assert offered
+
+
+def replace_standing(standing: Standing) -> Slice:
+    return Slice(CARD, CARD, "CUSTOM_NPU", frozenset(), standing)
+
+
+def test_why_a_slice_is_held_back_is_said() -> None:
+    assert "certified" in held_back(Standing(begun=3, certified=2))
+    assert held_back(Standing(begun=3, certified=2, fault="it was altered")) == "it was altered"
+    assert "quarantined" in held_back(Standing(state=DeviceState.QUARANTINED))
+    assert "smoke" in held_back(Standing(quarantine="smoke"))
+    assert "maintenance" in held_back(Standing(maintenance=True))
+    assert held_back(Standing(begun=3, certified=3)) == ""
 
 
 def host(*children: ProviderInventory, vcpus: int = 4) -> HostInventory:

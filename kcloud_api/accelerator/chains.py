@@ -1,0 +1,40 @@
+"""Decides whether a certificate is to be believed, and continues what is known of its device. Pure."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from kcloud_common.certificate import Certificate
+from kcloud_common.signing import fingerprint, verify_chain
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a certificate must fit. `last`: the newest of the chain that it has to continue."""
+
+    host_id: UUID
+    device: str
+    vendor_id: str
+    product_id: str
+    generation: int
+    keys: Collection[str]
+    """Those of its host, old and new."""
+    last: Certificate | None
+
+
+def repeats(certificate: Certificate, known: Known) -> bool:
+    """Whether it is the one that was taken last: hosts send it until they hear that it was."""
+    return known.last is not None and fingerprint(certificate) == fingerprint(known.last)
+
+
+def fault_of(certificate: Certificate, known: Known) -> str:
+    """Why it is not taken; empty when it is. Of a device's first one the predecessors are not asked for."""
+    told = (certificate.host_id, certificate.device, certificate.vendor_id, certificate.product_id)
+    if told != (known.host_id, known.device, known.vendor_id, known.product_id):
+        return "its certificate was refused: it is of another device"
+    if certificate.generation > known.generation:
+        lease = certificate.generation
+        return f"its certificate was refused: it is of lease {lease}, which was never given"
+    chain = [certificate] if known.last is None else [known.last, certificate]
+    problems = verify_chain(chain, {known.host_id: known.keys}, whole=False)
+    return f"its certificate was refused: {problems[0]}" if problems else ""

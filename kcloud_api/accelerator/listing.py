@@ -1,0 +1,222 @@
+"""Reads devices, cards, certificates and keys for those who look at them, page by page."""
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from kcloud_api.accelerator.claiming import claim_record
+from kcloud_api.accelerator.inventory import MISSING
+from kcloud_api.accelerator.records import (
+    CardPlace,
+    CardRecord,
+    CertificateQuery,
+    CertificateRecord,
+    DeviceQuery,
+    DeviceRecord,
+    HostKey,
+    Link,
+)
+from kcloud_api.accelerator.tables import CardRow, CertificateRow, ClaimRow, DeviceRow, HostKeyRow
+from kcloud_common.certificate import Certificate
+from kcloud_common.errors import BadRequest
+from kcloud_common.wire import DeviceState
+
+
+def devices(
+    session: Session, *, host_id: UUID | None = None, device_id: UUID | None = None
+) -> tuple[DeviceRecord, ...]:
+    """All devices, one host's, or one, by host and name; those that are missing and nobody holds only when
+    they are asked for by id."""
+    statement = (
+        select(DeviceRow, ClaimRow)
+        .join(ClaimRow, col(ClaimRow.device_id) == DeviceRow.id, isouter=True)
+        .order_by(col(DeviceRow.host_id), DeviceRow.name)
+    )
+    if host_id is not None:
+        statement = statement.where(DeviceRow.host_id == host_id)
+    if device_id is not None:
+        statement = statement.where(DeviceRow.id == device_id)
+    else:
+        statement = statement.where(_is_present())
+    return tuple(_device_record(row, held) for row, held in session.exec(statement))
+
+
+def device_page(session: Session, wanted: DeviceQuery) -> tuple[tuple[DeviceRecord, ...], bool]:
+    """One page, by host and name, and whether more follow. BadRequest for a marker that is no device."""
+    statement = (
+        select(DeviceRow, ClaimRow)
+        .join(ClaimRow, col(ClaimRow.device_id) == DeviceRow.id, isouter=True)
+        .order_by(col(DeviceRow.host_id), DeviceRow.name)
+        .limit(wanted.limit + 1)
+    )
+    if wanted.host_ids is not None:
+        statement = statement.where(col(DeviceRow.host_id).in_(wanted.host_ids))
+    if wanted.state is not None:
+        statement = statement.where(DeviceRow.state == wanted.state)
+    else:
+        statement = statement.where(_is_present())
+    if wanted.kind is not None:
+        statement = statement.where(DeviceRow.kind == wanted.kind)
+    if wanted.card is not None:
+        statement = statement.where(DeviceRow.card == wanted.card)
+    if wanted.marker is not None:
+        last = session.get(DeviceRow, wanted.marker)
+        if last is None:
+            raise no_marker(wanted.marker)
+        here = col(DeviceRow.host_id) == last.host_id
+        further = col(DeviceRow.host_id) > last.host_id
+        statement = statement.where(or_(further, and_(here, col(DeviceRow.name) > last.name)))
+    rows = session.exec(statement).all()
+    found = tuple(_device_record(row, held) for row, held in rows[: wanted.limit])
+    return found, len(rows) > wanted.limit
+
+
+def places_of(session: Session, host_ids: Collection[UUID]) -> Mapping[UUID, tuple[CardPlace, ...]]:
+    """Where the cards of each of these hosts sit, as they stand now; hosts without lack. As plain values: a
+    search may look at thousands. A card sits where its first slice by name sits."""
+    if not host_ids:
+        return {}
+    statement = (
+        select_columns(
+            col(DeviceRow.host_id), col(DeviceRow.provider_id), col(DeviceRow.addresses),
+            col(DeviceRow.numa_node), col(DeviceRow.pci_path), col(DeviceRow.link_speed),
+            col(DeviceRow.link_width), col(DeviceRow.state), col(DeviceRow.offered), col(ClaimRow.id),
+        )
+        .join(ClaimRow, col(ClaimRow.device_id) == DeviceRow.id, isouter=True)
+        .where(col(DeviceRow.host_id).in_(list(host_ids)))
+        .order_by(col(DeviceRow.name))
+    )  # fmt: skip
+    session.flush()
+    rows = session.connection().execute(statement)
+    found: dict[UUID, dict[UUID, CardPlace]] = {}
+    for host_id, id_, addresses, node, path, speed, width, state, offered, held in rows:
+        free = int(state == DeviceState.FREE and offered and held is None)
+        cards = found.setdefault(host_id, {})
+        if id_ in cards:
+            free += cards[id_].free
+            cards[id_] = _with_free(cards[id_], free)
+        else:
+            cards[id_] = CardPlace(id_, tuple(addresses), node, tuple(path), _link(speed, width), free)
+    return {host_id: tuple(cards.values()) for host_id, cards in found.items()}
+
+
+def card_page(
+    session: Session, *, host_ids: frozenset[UUID] | None, limit: int, marker: UUID | None
+) -> tuple[tuple[CardRecord, ...], bool]:
+    """Cards by host and name, and whether more follow. BadRequest for a marker that is no card."""
+    statement = select(CardRow).order_by(col(CardRow.host_id), CardRow.name).limit(limit + 1)
+    if host_ids is not None:
+        statement = statement.where(col(CardRow.host_id).in_(host_ids))
+    if marker is not None:
+        last = session.get(CardRow, marker)
+        if last is None:
+            raise no_marker(marker)
+        here = col(CardRow.host_id) == last.host_id
+        further = col(CardRow.host_id) > last.host_id
+        statement = statement.where(or_(further, and_(here, col(CardRow.name) > last.name)))
+    rows = session.exec(statement).all()
+    return tuple(_card_record(row) for row in rows[:limit]), len(rows) > limit
+
+
+def cards_of(session: Session, host_id: UUID) -> tuple[CardRecord, ...]:
+    """One host's, by name."""
+    rows = session.exec(select(CardRow).where(CardRow.host_id == host_id).order_by(CardRow.name))
+    return tuple(map(_card_record, rows))
+
+
+def certificate_page(
+    session: Session, wanted: CertificateQuery
+) -> tuple[tuple[CertificateRecord, ...], bool]:
+    """Certificates by device, oldest first, and whether more follow. BadRequest for a marker that the list
+    does not have."""
+    statement = _narrowed(select(CertificateRow), wanted)
+    if wanted.marker is not None:
+        marked = _narrowed(select(CertificateRow), wanted).where(CertificateRow.id == wanted.marker)
+        last = session.exec(marked).first()
+        if last is None:
+            raise no_marker(wanted.marker)
+        one, two, three = (
+            col(CertificateRow.device_id), col(CertificateRow.chain), col(CertificateRow.sequence)
+        )  # fmt: skip
+        in_chain = and_(one == last.device_id, two == last.chain, three > last.sequence)
+        later = and_(one == last.device_id, two > last.chain)
+        statement = statement.where(or_(one > last.device_id, later, in_chain))
+    ordered = statement.order_by(
+        col(CertificateRow.device_id), col(CertificateRow.chain), col(CertificateRow.sequence)
+    )
+    rows = session.exec(ordered.limit(wanted.limit + 1)).all()
+    return tuple(map(_certificate_record, rows[: wanted.limit])), len(rows) > wanted.limit
+
+
+def host_keys(session: Session, host_ids: Collection[UUID]) -> tuple[HostKey, ...]:
+    """All keys that these hosts have shown, oldest first."""
+    rows = session.exec(
+        select(HostKeyRow)
+        .where(col(HostKeyRow.host_id).in_(list(host_ids)))
+        .order_by(col(HostKeyRow.host_id), col(HostKeyRow.first_seen), col(HostKeyRow.key))
+    )
+    return tuple(HostKey(row.host_id, row.key, row.first_seen) for row in rows)
+
+
+def no_marker(marker: UUID) -> BadRequest:
+    return BadRequest(f"marker [{marker}] not found", field="marker")
+
+
+def _is_present() -> ColumnElement[bool]:
+    return or_(col(DeviceRow.state) != MISSING, col(ClaimRow.id).is_not(None))
+
+
+def _narrowed(
+    statement: SelectOfScalar[CertificateRow], wanted: CertificateQuery
+) -> SelectOfScalar[CertificateRow]:
+    if wanted.project_id is not None:
+        statement = statement.where(CertificateRow.project_id == wanted.project_id)
+    if wanted.device_id is not None:
+        statement = statement.where(CertificateRow.device_id == wanted.device_id)
+    if wanted.server_id is not None:
+        statement = statement.where(CertificateRow.server_id == wanted.server_id)
+    return statement
+
+
+def _certificate_record(row: CertificateRow) -> CertificateRecord:
+    return CertificateRecord(
+        id=row.id, device_id=row.device_id, chain=row.chain, server_id=row.server_id,
+        project_id=row.project_id, hash=row.hash, certificate=Certificate.model_validate(row.body),
+        received_at=row.received_at,
+    )  # fmt: skip
+
+
+def _card_record(row: CardRow) -> CardRecord:
+    return CardRecord(
+        id=row.id, host_id=row.host_id, name=row.name, address=row.address, vendor_id=row.vendor_id,
+        product_id=row.product_id, model=row.model, serial=row.serial, memory_mib=row.memory_mib,
+        abilities=tuple(row.abilities), drift=row.drift, last_seen=row.last_seen,
+    )  # fmt: skip
+
+
+def _device_record(row: DeviceRow, held: ClaimRow | None) -> DeviceRecord:
+    return DeviceRecord(
+        id=row.id, host_id=row.host_id, name=row.name, card=row.card, provider_id=row.provider_id,
+        kind=row.kind, slice_type=row.slice_type, mdev=row.mdev, addresses=tuple(row.addresses),
+        vendor_id=row.vendor_id, product_id=row.product_id, model=row.model, serial=row.serial,
+        resource_class=row.resource_class, traits=tuple(row.traits), share=row.share,
+        memory_mib=row.memory_mib, sharing=row.sharing, numa_node=row.numa_node,
+        pci_path=tuple(row.pci_path), health=row.health, state=row.state, reason=row.reason,
+        held_back=row.held_back, generation=row.generation, certified_generation=row.certified_generation,
+        maintenance=row.maintenance, quarantine_reason=row.quarantine_reason,
+        release_count=row.release_count, release_done=row.release_done, last_seen=row.last_seen,
+        link=_link(row.link_speed, row.link_width),
+        claim=claim_record(held, row) if held is not None else None,
+    )  # fmt: skip
+
+
+def _with_free(place: CardPlace, free: int) -> CardPlace:
+    return CardPlace(place.provider_id, place.addresses, place.numa_node, place.pci_path, place.link, free)
+
+
+def _link(speed: float | None, width: int | None) -> Link | None:
+    return Link(speed, width) if speed is not None and width is not None else None

@@ -1,0 +1,90 @@
+"""What operators want of single devices: maintenance, quarantine, release from it."""
+
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from kcloud_api.accelerator.inventory import MISSING
+from kcloud_api.accelerator.syncing import offer
+from kcloud_api.accelerator.tables import ClaimRow, DeviceRow, HostKeyRow
+from kcloud_common.errors import Conflict, NotFound
+from kcloud_common.wire import DeviceState, DeviceWant
+
+
+def host_of(session: Session, device_id: UUID) -> UUID:
+    """Raises NotFound."""
+    found = session.exec(select(DeviceRow.host_id).where(DeviceRow.id == device_id)).first()
+    if found is None:
+        raise NotFound(f"No device {device_id} is known.")
+    return found
+
+
+def set_maintenance(session: Session, device_id: UUID, wanted: bool) -> None:
+    """Out of use as soon as it is free, or in use again. Idempotent."""
+    row = _row(session, device_id)
+    row.maintenance = wanted
+    _offer(session, row)
+
+
+def quarantine(session: Session, device_id: UUID, reason: str) -> None:
+    """Have a device handed out to nobody until a release; whoever holds it keeps it. Idempotent."""
+    row = _row(session, device_id)
+    if not row.quarantine_reason:
+        row.quarantine_until = max(row.release_count, row.release_done) + 1
+    row.quarantine_reason = reason
+    _offer(session, row)
+
+
+def release(session: Session, device_id: UUID) -> None:
+    """Ask for the burn-in that leads out of quarantine. Conflict unless the device is in quarantine, or held
+    back because its certificates broke off: these are then begun anew."""
+    row = _row(session, device_id)
+    stuck = row.state == DeviceState.FREE and row.begun_generation > row.certified_generation
+    if not (row.state == DeviceState.QUARANTINED or row.quarantine_reason or stuck):
+        raise Conflict(f"Device {row.name} is {row.state}: only one in quarantine can be released.")
+    if _claim(session, row) is not None:
+        raise Conflict(f"A server holds device {row.name}: it is cleaned when that is gone.")
+    row.release_count = max(row.release_count, row.release_done) + 1
+    if row.certificate_fault:
+        row.chain += 1
+        row.certificate_fault = ""
+    _offer(session, row)
+
+
+def wants(session: Session, host_id: UUID) -> tuple[DeviceWant, ...]:
+    """What a host is to know of its devices: of those in ordinary use, nothing."""
+    rows = session.exec(
+        select(DeviceRow)
+        .where(
+            DeviceRow.host_id == host_id,
+            col(DeviceRow.maintenance).is_(True) | (col(DeviceRow.release_count) > 0),
+            DeviceRow.state != MISSING,
+        )
+        .order_by(DeviceRow.name)
+    )
+    return tuple(
+        DeviceWant(name=row.name, maintenance=row.maintenance, release_count=row.release_count)
+        for row in rows
+    )
+
+
+def _row(session: Session, device_id: UUID) -> DeviceRow:
+    row = session.exec(
+        select(DeviceRow)
+        .where(DeviceRow.id == device_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+    if row is None:
+        raise NotFound(f"No device {device_id} is known.")
+    return row
+
+
+def _claim(session: Session, row: DeviceRow) -> UUID | None:
+    return session.exec(select(ClaimRow.id).where(ClaimRow.device_id == row.id)).first()
+
+
+def _offer(session: Session, row: DeviceRow) -> None:
+    keys = session.exec(select(HostKeyRow.key).where(HostKeyRow.host_id == row.host_id)).first()
+    offer(row, claimed=_claim(session, row) is not None, signs=keys is not None)
+    session.flush()

@@ -1,0 +1,210 @@
+"""Writes what a host reports of its cards and slices; what operators want of them, and claims, stay."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete
+from sqlmodel import Session, SQLModel, col, select
+
+from kcloud_api.accelerator import certifying, shapes
+from kcloud_api.accelerator.inventory import (
+    MISSING,
+    Slice,
+    Standing,
+    device_providers,
+    held_back,
+    provider_id,
+)
+from kcloud_api.accelerator.tables import CardRow, ClaimRow, DeviceRow, HostKeyRow
+from kcloud_api.db.columns import utcnow
+from kcloud_api.placement.inventory import ProviderInventory
+from kcloud_api.placement.names import canonical_class
+from kcloud_common.wire import CardReport, DeviceReport, DeviceState
+
+DIRTY = frozenset(
+    {DeviceState.CLAIMED, DeviceState.ATTACHED, DeviceState.SANITISING, DeviceState.QUARANTINED}
+)
+"""From these a device becomes free only with a certificate made afterwards."""
+LARGEST_GENERATION = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """What all slices of one report share."""
+
+    id: UUID
+    keys: frozenset[str]
+    claims: Mapping[UUID, ClaimRow]
+    """By device."""
+
+
+def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport], *, key: str = "") -> bool:
+    """Store what the host says of its devices; True if something changed that placement must be told (tell it
+    `providers` then). A certificate is taken if it verifies. Idempotent."""
+    rows = {row.name: row for row in _rows_of(session, host_id)}
+    host = _Host(host_id, certifying.note_key(session, host_id, key), _claims_on(session, host_id))
+    shapes.add(session, devices)
+    changed = False
+    for device in {device.name: device for device in devices}.values():
+        row = rows.pop(device.name, None)
+        told = _placement_facts(row) if row is not None else None
+        row = _written(session, row, host, device)
+        _settle(session, row, host, device)
+        changed = changed or told != _placement_facts(row)
+    for row in rows.values():
+        changed = changed or row.state != MISSING
+        _vanish(session, row, host)
+    session.flush()
+    return changed
+
+
+def sync_cards(session: Session, host_id: UUID, cards: Sequence[CardReport]) -> None:
+    """Store what the host says of its cards; forget those that it leaves out. Idempotent."""
+    rows = {row.name: row for row in session.exec(select(CardRow).where(CardRow.host_id == host_id))}
+    for card in {card.name: card for card in cards}.values():
+        facts: dict[str, Any] = {
+            "address": card.address, "vendor_id": card.vendor_id, "product_id": card.product_id,
+            "model": card.model, "serial": card.serial, "memory_mib": card.memory_mib, "drift": card.drift,
+            "abilities": [ability.model_dump(mode="json") for ability in card.abilities],
+            "last_seen": utcnow(),
+        }  # fmt: skip
+        row = rows.pop(card.name, None)
+        if row is None:
+            row = CardRow(id=provider_id(host_id, card.name), host_id=host_id, name=card.name, **facts)
+        _set(row, facts)
+        session.add(row)
+    for row in rows.values():
+        session.delete(row)
+    session.flush()
+
+
+def providers(session: Session, host_id: UUID, host_name: str) -> tuple[ProviderInventory, ...]:
+    """What placement is to be told of the host's cards, as they stand now."""
+    claims = _claims_on(session, host_id)
+    signs = session.exec(select(HostKeyRow.key).where(HostKeyRow.host_id == host_id)).first() is not None
+    rows = session.exec(select(DeviceRow).where(DeviceRow.host_id == host_id).order_by(DeviceRow.name))
+    return device_providers(
+        host_id,
+        host_name,
+        [
+            Slice(
+                row.name, row.card, row.resource_class, frozenset(row.traits),
+                standing(row, claimed=row.id in claims, signs=signs),
+            )
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def standing(row: DeviceRow, *, claimed: bool, signs: bool) -> Standing:
+    return Standing(
+        state=row.state, claimed=claimed, maintenance=row.maintenance, quarantine=row.quarantine_reason,
+        begun=row.begun_generation, certified=row.certified_generation, signs=signs,
+        fault=row.certificate_fault,
+    )  # fmt: skip
+
+
+def offer(row: DeviceRow, *, claimed: bool, signs: bool) -> None:
+    """Write whether it may be handed out, and why not."""
+    stands = standing(row, claimed=False, signs=signs)
+    why = held_back(stands)
+    row.offered = not why
+    row.held_back = "" if claimed else why
+
+
+def forget_host(session: Session, host_id: UUID) -> None:
+    """Forget the devices of a host that is no more. Leases and certificates stay: they are their tenants'."""
+    session.exec(delete(DeviceRow).where(col(DeviceRow.host_id) == host_id))
+    session.exec(delete(CardRow).where(col(CardRow.host_id) == host_id))
+
+
+def _rows_of(session: Session, host_id: UUID) -> Sequence[DeviceRow]:
+    statement = select(DeviceRow).where(DeviceRow.host_id == host_id).order_by(DeviceRow.name)
+    # Two reports of one host queue here.
+    return session.exec(statement.with_for_update().execution_options(populate_existing=True)).all()
+
+
+def _claims_on(session: Session, host_id: UUID) -> Mapping[UUID, ClaimRow]:
+    rows = session.exec(
+        select(ClaimRow)
+        .join(DeviceRow, col(DeviceRow.id) == ClaimRow.device_id)
+        .where(DeviceRow.host_id == host_id)
+    )
+    return {row.device_id: row for row in rows}
+
+
+def _written(session: Session, row: DeviceRow | None, host: _Host, device: DeviceReport) -> DeviceRow:
+    facts = _facts(host.id, device)
+    if row is None:
+        id_ = provider_id(host.id, device.name)
+        row = DeviceRow(id=id_, host_id=host.id, name=device.name, offered=False, **facts)
+        session.add(row)
+    _set(row, facts)
+    return row
+
+
+def _settle(session: Session, row: DeviceRow, host: _Host, device: DeviceReport) -> None:
+    """What the report means for leases, certificates and the offer."""
+    held = host.claims.get(row.id)
+    row.generation = max(row.generation, min(device.generation, LARGEST_GENERATION))
+    row.begun_generation = max(row.begun_generation, _begun(row, host, device))
+    if device.state in DIRTY:
+        row.certified_generation = min(row.certified_generation, row.begun_generation - 1)
+    released = row.release_count >= row.quarantine_until and device.release_count >= row.quarantine_until
+    if row.quarantine_reason and released:
+        row.quarantine_reason = ""
+    if device.certificate is not None:
+        burnt_in = device.release_count >= row.release_count
+        certifying.take(session, row, device.certificate, host.keys, burnt_in=burnt_in)
+    offer(row, claimed=held is not None, signs=bool(host.keys))
+
+
+def _begun(row: DeviceRow, host: _Host, device: DeviceReport) -> int:
+    """The newest lease that the host shows to have taken up."""
+    seen = min(device.generation, LARGEST_GENERATION)
+    held = host.claims.get(row.id)
+    if held is not None and device.claim_id == held.id:
+        return max(seen, held.generation)
+    # A host of the first release does not number leases.
+    return row.generation if device.state in DIRTY and not host.keys else seen
+
+
+def _vanish(session: Session, row: DeviceRow, host: _Host) -> None:
+    """Forget a device that is no longer reported, unless a claim rests on it, or one ever did: when it comes
+    back, it is as unclean as it was."""
+    if row.generation == 0 and row.id not in host.claims and not (row.maintenance or row.quarantine_reason):
+        session.delete(row)
+        return
+    row.state = MISSING
+    row.reason = "the host no longer reports this device"
+    offer(row, claimed=row.id in host.claims, signs=bool(host.keys))
+
+
+def _facts(host_id: UUID, device: DeviceReport) -> dict[str, Any]:
+    card = device.card or device.name
+    return {
+        "card": card, "provider_id": provider_id(host_id, card), "kind": device.kind.value,
+        "slice_type": device.slice_type, "mdev": device.mdev, "addresses": list(device.addresses),
+        "vendor_id": device.vendor_id, "product_id": device.product_id, "model": device.model,
+        "serial": device.serial, "resource_class": canonical_class(device.resource_class),
+        "traits": list(device.traits), "share": device.share, "memory_mib": device.memory_mib,
+        "sharing": device.sharing.model_dump(mode="json") if device.sharing else None,
+        "shape_id": shapes.shape_of(device).id, "numa_node": device.numa_node,
+        "pci_path": list(device.pci_path),
+        "link_speed": device.link.speed if device.link else None,
+        "link_width": device.link.width if device.link else None,
+        "health": device.health.model_dump(mode="json") if device.health else None,
+        "state": device.state.value, "reason": device.reason, "release_done": device.release_count,
+        "last_seen": utcnow(),
+    }  # fmt: skip
+
+
+def _set(row: SQLModel, facts: Mapping[str, Any]) -> None:
+    for name, value in facts.items():
+        setattr(row, name, value)
+
+
+def _placement_facts(row: DeviceRow) -> tuple[object, ...]:
+    return (row.card, row.resource_class, tuple(row.traits), row.offered)

@@ -1,0 +1,1 @@
+"""Layouts: how operators want the cards of hosts to be cut."""
