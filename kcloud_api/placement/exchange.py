@@ -24,7 +24,11 @@ RawBody = Annotated[bytes, Depends(_raw)]
 
 def answer(request: Request, content: object, modified: datetime | None = None) -> Response:
     """`content` as JSON; `modified`: when it changed last, if that is not now."""
-    response = Response(orjson.dumps(content), media_type=JSON)
+    return dated(request, Response(orjson.dumps(content), media_type=JSON), modified)
+
+
+def dated(request: Request, response: Response, modified: datetime | None = None) -> Response:
+    """The response with the headers that say when what it shows has changed, for clients that know them."""
     if minor_of(request) >= CACHE_HEADERS:
         at = modified or datetime.now(UTC)
         response.headers["Last-Modified"] = format_datetime(at.astimezone(UTC), usegmt=True)

@@ -1,34 +1,140 @@
-"""Finds the providers that a query leaves: one statement, whatever is asked."""
+"""Finds the providers that a query leaves: one statement, whatever is asked, read a piece at a time.
 
-from collections.abc import Collection
-from typing import Any
+A list may be as long as the cloud has providers. So it is never in memory as a whole: a cursor of one
+transaction reads it, in which the database stands still.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Select, String, literal, select, type_coerce
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Select,
+    String,
+    Text,
+    func,
+    literal,
+    select,
+    text,
+    type_coerce,
+)
+from sqlalchemy import cast as sql_cast
 from sqlmodel import Session, col
 
+from kcloud_api.db.engine import Database
+from kcloud_api.http.turns import Turns
 from kcloud_api.placement import vocabulary
-from kcloud_api.placement.provider_list import Listed
+from kcloud_api.placement.provider_list import Listed, at, latest
 from kcloud_api.placement.query import ProviderQuery
 from kcloud_api.placement.tables import AggregateRow, InventoryRow, ProviderRow, ProviderTraitRow
 from kcloud_common.errors import BadRequest
 
-COLUMNS = tuple(
-    type_coerce(column, String)
-    for column in (
-        col(ProviderRow.id), col(ProviderRow.name), col(ProviderRow.generation), col(ProviderRow.parent_id),
-        col(ProviderRow.root_id), col(ProviderRow.updated_at),
-    )
-)  # fmt: skip
-"""In the order of Listed's fields, as the database keeps them: a list may be long, and making 30,000 UUIDs
-takes longer than all else."""
+PIECE = 1000
+"""Providers that are read at a time."""
+LONG_LISTS = Turns(at_once=8, waiting=16, patience=30)
+"""Each holds a connection for as long as its client takes to read."""
 
 
-def providers(session: Session, query: ProviderQuery) -> tuple[Listed, ...]:
+class Providers:
+    """What one query found. `first` is read; `rest` reads on. It must be closed, if it is not `complete`."""
+
+    def __init__(self, first: Sequence[Listed], modified: datetime | None) -> None:
+        self.first = first
+        self.modified = modified
+        """When one of them all changed last."""
+        self.rest: Iterator[Sequence[Listed]] = iter(())
+        self.complete = True
+        self._closing = ExitStack()
+
+    def reads_on(self, rest: Iterator[Sequence[Listed]], closing: ExitStack) -> None:
+        self.rest, self._closing, self.complete = rest, closing, False
+
+    def close(self) -> None:
+        """Safe to repeat."""
+        self._closing.close()
+
+
+def providers(session: Session, query: ProviderQuery, database: Database) -> Providers:
     """By name. Amounts, traits and aggregates are asked of each provider by itself. BadRequest for a class or
-    trait that does not exist."""
+    trait that does not exist; Unavailable where too many long lists are being read. The session gives back
+    its connection."""
     _check_names(session, query)
-    statement = select(*COLUMNS).order_by(col(ProviderRow.name))
+    statement = _narrowed(_columns(database.engine.dialect.name), query)
+    if query.name or query.id is not None or query.in_tree is not None:
+        # One provider, or one tree: not worth a cursor.
+        rows = cast("Sequence[Listed]", session.connection().execute(statement).all())
+        return Providers(rows, latest(rows))
+    # Whoever held two at a time could wait for the second for ever.
+    session.rollback()
+    with ExitStack() as closing:
+        connection = closing.enter_context(_still(database))
+        result = connection.execute(statement, execution_options={"yield_per": PIECE})
+        closing.callback(result.close)
+        pieces = _pieces(result)
+        first = next(pieces, ())
+        if len(first) < PIECE:
+            return Providers(first, latest(first))
+        closing.enter_context(LONG_LISTS.turn())
+        newest = select(func.max(_moment(database.engine.dialect.name)))
+        found = Providers(first, at(connection.execute(_narrowed(newest, query)).scalar_one()))
+        found.reads_on(pieces, closing.pop_all())
+        return found
+
+
+def _pieces(result: CursorResult[Any]) -> Iterator[Sequence[Listed]]:
+    # SQLAlchemy looks one row ahead. The others come from the driver: a Row for each costs as much again.
+    piece: list[Any] = [tuple(row) for row in result.fetchmany(1)]
+    cursor = result.cursor
+    while piece and cursor is not None:
+        if more := cursor.fetchmany(PIECE - len(piece)):
+            piece += more
+        yield cast("Sequence[Listed]", piece)
+        piece = list(cursor.fetchmany(PIECE)) if more else []
+
+
+@contextmanager
+def _still(database: Database) -> Iterator[Connection]:
+    """A connection for which the database stands still, and which nobody else uses."""
+    if database.is_sqlite:
+        with database.reading() as session:
+            yield session.connection()
+        return
+    with database.engine.connect() as connection:
+        still = connection.execution_options(isolation_level="REPEATABLE READ")
+        # Compiling the statement takes longer than running it.
+        still.execute(text("SET LOCAL jit = off"))
+        yield still
+
+
+def _columns(dialect: str) -> Select[Any]:
+    """In the order of Listed's fields, past the types of SQLAlchemy and the driver: making 30,000 UUIDs and
+    10,000 times takes longer than all else."""
+    return select(
+        _id(col(ProviderRow.id), dialect), _as_kept(col(ProviderRow.name)),
+        _as_kept(col(ProviderRow.generation)), _id(col(ProviderRow.parent_id), dialect),
+        _id(col(ProviderRow.root_id), dialect), _moment(dialect),
+    ).order_by(col(ProviderRow.name))  # fmt: skip
+
+
+def _id(column: Any, dialect: str) -> Any:  # noqa: ANN401 - a column expression
+    return sql_cast(column, Text) if dialect == "postgresql" else _as_kept(column)
+
+
+def _moment(dialect: str) -> Any:  # noqa: ANN401
+    if dialect == "postgresql":
+        return func.date_part("epoch", col(ProviderRow.updated_at))
+    return _as_kept(col(ProviderRow.updated_at))
+
+
+def _as_kept(column: Any) -> Any:  # noqa: ANN401
+    return type_coerce(column, String)
+
+
+def _narrowed(statement: Select[Any], query: ProviderQuery) -> Select[Any]:
     # Upstream takes an empty name for none.
     if query.name:
         statement = statement.where(col(ProviderRow.name) == query.name)
@@ -47,7 +153,7 @@ def providers(session: Session, query: ProviderQuery) -> tuple[Listed, ...]:
         statement = statement.where(col(ProviderRow.id).in_(_in_aggregate(aggregates)))
     if query.not_member_of:
         statement = statement.where(col(ProviderRow.id).not_in(_in_aggregate(query.not_member_of)))
-    return tuple(map(Listed._make, session.connection().execute(statement)))
+    return statement
 
 
 def _check_names(session: Session, query: ProviderQuery) -> None:

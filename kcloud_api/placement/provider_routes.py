@@ -1,5 +1,6 @@
 """Placement's routes about resource providers themselves."""
 
+from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Request, Response
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from kcloud_api.http.transaction import SessionDep
 from kcloud_api.placement import editing, listing, policies, provider_list, providers, schemas
 from kcloud_api.placement import provider_views as views
-from kcloud_api.placement.exchange import RawBody, answer
+from kcloud_api.placement.exchange import JSON, RawBody, answer, dated
 from kcloud_api.placement.microversion import minor_of
 from kcloud_api.placement.query import provider_query
 from kcloud_api.placement.routing import (
@@ -20,6 +21,7 @@ from kcloud_api.placement.routing import (
     requires,
     takes,
 )
+from kcloud_api.placement.streaming import Streamed
 
 router = APIRouter(prefix="/resource_providers")
 
@@ -32,9 +34,20 @@ MOVES = 37
 @router.get("", dependencies=[requires(policies.PROVIDERS_LIST)], openapi_extra=asks(schemas.PROVIDERS_QUERY))
 def list_providers(request: Request, session: SessionDep) -> Response:
     minor = minor_of(request)
-    found = listing.providers(session, provider_query(request.query_params.multi_items(), minor))
-    content = {"resource_providers": provider_list.written(found, minor, mount_of(request))}
-    return answer(request, content, provider_list.latest(found))
+    query = provider_query(request.query_params.multi_items(), minor)
+    found = listing.providers(session, query, request.app.state.database)
+    writer = provider_list.Writer(minor, mount_of(request))
+    first = provider_list.BEGINNING + writer.piece(found.first)
+    if found.complete:
+        return dated(request, Response(first + provider_list.END, media_type=JSON), found.modified)
+    return dated(request, Streamed(_pieces(first, found, writer), found.close, JSON), found.modified)
+
+
+def _pieces(first: bytes, found: listing.Providers, writer: provider_list.Writer) -> Iterator[bytes]:
+    yield first
+    for rows in found.rest:
+        yield provider_list.BETWEEN + writer.piece(rows)
+    yield provider_list.END
 
 
 @router.post(

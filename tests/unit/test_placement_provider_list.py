@@ -1,13 +1,12 @@
 """The list of providers that is written as text says what the one of objects says."""
 
 from datetime import UTC, datetime
-from uuid import UUID
 
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcloud_api.placement.provider_list import Listed, latest, written
+from kcloud_api.placement.provider_list import BEGINNING, BETWEEN, END, Listed, Writer, latest
 from kcloud_api.placement.provider_views import provider
 from kcloud_api.placement.providers import ProviderRecord
 
@@ -26,18 +25,26 @@ RECORDS = st.builds(
 @given(st.lists(RECORDS, max_size=4), st.integers(0, 39), st.sampled_from(["", "/placement", '/a"b\\']))
 def test_it_is_what_objects_would_make(records: list[ProviderRecord], minor: int, prefix: str) -> None:
     expected = [provider(each, minor, prefix) for each in records]
-    native = [Listed(r.id, r.name, r.generation, r.parent_id, r.root_id, r.updated_at) for r in records]
-    hexed = [
-        Listed(r.id.hex, r.name, r.generation, r.parent_id and r.parent_id.hex, r.root_id.hex, "")
+    native = [
+        Listed(
+            str(r.id), r.name, r.generation, str(r.parent_id) if r.parent_id else None, str(r.root_id), 0.0
+        )
         for r in records
     ]
-    assert orjson.loads(orjson.dumps(written(native, minor, prefix))) == expected
-    assert orjson.loads(orjson.dumps(written(hexed, minor, prefix))) == expected
+    hexed = [
+        Listed(r.id.hex, r.name, r.generation, r.parent_id.hex if r.parent_id else None, r.root_id.hex, "")
+        for r in records
+    ]
+    writer = Writer(minor, prefix)
+    for rows in (native, hexed):
+        whole = BEGINNING + writer.piece(rows) + END
+        assert orjson.loads(whole) == {"resource_providers": expected}
+        one_by_one = BEGINNING + BETWEEN.join(writer.piece([row]) for row in rows) + END
+        assert one_by_one == whole
 
 
 def test_the_latest_change_is_told_of_either_database() -> None:
-    nobody = UUID(int=1)
     texts = ["2026-01-02 03:04:05.000678", "2025-12-31 23:59:59.999999"]
     assert latest([Listed("", "", 0, None, "", text) for text in texts]) == NOW
-    assert latest([Listed(nobody, "", 0, None, nobody, NOW)]) == NOW
+    assert latest([Listed("", "", 0, None, "", NOW.timestamp())]) == NOW
     assert latest([]) is None
