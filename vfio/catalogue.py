@@ -49,9 +49,11 @@ class Catalogue:
         if known is None:
             product = self._unlisted(device)
             return product if device.physfn is None else as_vf(product, (device.vendor, device.product))
-        if device.physfn is not None and known.vf_of is None:
-            return self.vfs[device.vendor, device.product]
-        return known
+        if device.physfn is None or known.vf_of is not None:
+            return known
+        ids = device.vendor, device.product
+        made = self.vfs.get(ids) if known is self.products.get(ids) else None
+        return made or as_vf(known, ids)
 
     def _listed(self, device: PciDevice) -> Product | None:
         ids = device.vendor, device.product

@@ -68,12 +68,16 @@ def build(vendors: Mapping[int, VendorEntry]) -> Products:
         if not entry.name:
             raise ValueError(f"{entry.file}: vendor {vendor:04x}: name: is missing, and no other file has it")
         made.vendors[vendor] = _of_vendor(entry)
-        # Cards before their virtual functions, which take their names from them.
-        for key in sorted(
-            entry.devices, key=lambda key: ("vf_of" in entry.devices[key], key[0], key[1] or ())
-        ):
+        functions = {key for key in entry.devices if "vf_of" in _own(entry, key)}
+        # Cards first: their virtual functions have their names from them.
+        for key in (*(key for key in entry.devices if key not in functions), *functions):
             _add(made, vendor, entry, key)
     return made
+
+
+def _own(entry: VendorEntry, key: EntryKey) -> Facts:
+    """An entry for one board stands on the entry without it."""
+    return entry.devices.get((key[0], None), {}) | entry.devices[key]
 
 
 def _add(made: Products, vendor: int, entry: VendorEntry, key: EntryKey) -> None:
@@ -89,7 +93,7 @@ def _add(made: Products, vendor: int, entry: VendorEntry, key: EntryKey) -> None
 
 def _stacked(entry: VendorEntry, ids: Ids, key: EntryKey) -> Facts:
     """What holds for a device, its own facts on top."""
-    own = entry.devices.get((key[0], None), {}) | entry.devices[key]
+    own = _own(entry, key)
     family: Facts = {}
     if named := own.get("family"):
         name = cast(str, named.value)

@@ -16,10 +16,12 @@ from vfio import catalogue_words as words
 from vfio.catalogue import Catalogue, Product, builtin, extended, parse
 from vfio.catalogue_fields import FIELDS
 from vfio.catalogue_files import load
+from vfio.catalogue_host import host_resources
 from vfio.catalogue_pim import upmem_ranks
 from vfio.device import PciDevice, Snapshot
 from vfio.offer import offers
 from vfio.rules import KNOWN, parse_rule
+from vfio.testing import FakeHost
 
 DOC = (Path(__file__).parents[2] / "docs" / "catalogue.md").read_text(encoding="utf-8")
 SHIPPED = (Path(__file__).parents[2] / "vfio" / "catalogue.toml").read_text(encoding="utf-8")
@@ -170,6 +172,21 @@ def test_a_board_is_told_from_others_with_the_same_chip_by_its_subsystem() -> No
     assert (builtin().describe(n300).model, builtin().describe(n300).memory_mib) == ("Wormhole n300", 24576)
     assert builtin().describe(n300).quirks == {"memory_outlives_reset"}
     assert builtin().describe(card("1e52:401e")).model == "Wormhole"
+
+
+def test_a_virtual_function_of_a_board_is_called_after_the_board() -> None:
+    text = (
+        ACME
+        + '[vendor.device]\n"0002/1234:0001" = { model = "Two Max" }\n"0001/1234:0001" = { vf_of = "0003" }\n'
+    )
+    text += '0001 = { vf_of = "0003" }\n0003 = { model = "Three" }\n'
+    catalogue = parse(text)
+    board = card("1234:0002", subsystem_vendor=0x1234, subsystem_product=1)
+    assert catalogue.describe(board).model == "Two Max"
+    function = catalogue.describe(replace(board, physfn="0000:41:00.0"))
+    assert (function.model, function.resource_class) == ("Two Max", "CUSTOM_NPU_SLICE")
+    assert catalogue.describe(replace(board, product=1)).vf_of == (0x1234, 0x0003)
+    assert catalogue.describe(card("1234:0002")).model == "ACME 1234:0002"
 
 
 @pytest.mark.parametrize(("ids", "name"), [("1f56:0100", "SAPEON"), ("209f:0001", "MOBILINT")])
@@ -360,6 +377,17 @@ def test_upmem_ranks_are_counted_and_handed_to_nobody() -> None:
     assert found is not None
     assert (found.total, found.reserved, found.used, found.declared) == (2, 2, 1, False)
     assert found.resource_class == "CUSTOM_PIM_UPMEM_RANK"
+
+
+def test_the_ranks_that_a_host_has_are_read_from_its_driver(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path)
+    assert host_resources(host.sysfs()) == ()
+    host.put("sys/class/dpu_rank/dpu_rank0/is_owned", "1\n")
+    host.put("sys/class/dpu_rank/dpu_rank1/uevent", "")
+    (found,) = host_resources(host.sysfs())
+    assert (found.total, found.used) == (2, None)
+    (declared,) = host_resources(FakeHost(tmp_path / "other").sysfs(), upmem_declared=4)
+    assert (declared.total, declared.declared) == (4, True)
 
 
 def test_an_operator_s_count_stands_where_the_kernel_shows_no_ranks() -> None:
