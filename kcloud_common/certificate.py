@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 def _plain(text: str) -> str:
     """Without what does not print. A certificate is read on terminals, and its JSON needs no `\\u` escapes,
     which could be written in more than one way."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
