@@ -67,7 +67,7 @@ def before(sysfs: Sysfs, device: PciDevice, knobs: tuple[str, ...] = ()) -> Befo
     present = ((path, _read(sysfs, path)) for path in knobs)
     return Before(
         address=device.address,
-        vfs=device.sriov_num_vfs if device.sriov_total_vfs else None,
+        vfs=count(sysfs, device.address) if device.sriov_total_vfs else None,
         autoprobe=attribute(sysfs, device.address, "sriov_drivers_autoprobe"),
         knobs=tuple(Knob(path, text) for path, text in present if text is not None),
     )

@@ -1,0 +1,111 @@
+"""Decides what is to be done about each card so that a host's layout stands, and says how cards differ.
+
+Only empty cards are changed. Else there is drift: it names the card, what it shall be, what it is, and why.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vfio.catalogue import Catalogue
+from vfio.rules import parse_rule
+from vfio.slices.model import Ability, Card, CardLayout, Cut, Kind, Plan
+from vfio.slices.plans import plan_refusal
+
+
+@dataclass(frozen=True, slots=True)
+class CardNow:
+    """A card as it was observed."""
+
+    card: Card
+    plan: Plan
+    """Of the layout that was applied to it last; none: it is whole."""
+    stands: bool
+    """Whether all of `plan` is there."""
+    abilities: tuple[Ability, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """About one card. Its slices may be handed out only while it is `settled`: a card that shall be something
+    else gets no new guests, so that it becomes empty."""
+
+    card: Card
+    plan: Plan
+    act: bool = False
+    """Whether `plan` is to be applied now."""
+    drift: str = ""
+    """How the card differs, and why that is not to be mended now; empty else."""
+
+    @property
+    def settled(self) -> bool:
+        return not self.act and not self.drift
+
+
+def plan_layout(
+    cards: Sequence[CardNow],
+    layout: Sequence[CardLayout],
+    busy: Mapping[str, str],
+    catalogue: Catalogue,
+) -> tuple[Decision, ...]:
+    """`busy` says by a card's name why it can't be cut anew; cards that can are not in it."""
+    return tuple(_decide(now, layout, busy.get(now.card.name, ""), catalogue) for now in cards)
+
+
+def wanted(card: Card, layout: Iterable[CardLayout], catalogue: Catalogue) -> Plan:
+    """The first rule that fits counts; a card that none fits is whole. ValueError for a rule that makes no
+    sense, which may be meant for any card."""
+    for each in layout:
+        if parse_rule(each.match).fits(card.device, catalogue):
+            return Plan(each.cuts, each.sharing)
+    return Plan()
+
+
+def drift(card: Card, want: Plan, have: str, why: str) -> str:
+    """For people. `have` as `described` says it."""
+    return f"card {card.name} shall be {described(want)} and is {have}: {why}"
+
+
+def described(plan: Plan) -> str:
+    """`2 mdev nvidia-558, 1 mdev nvidia-560`."""
+    return ", ".join(_cut(cut) for cut in plan.cuts) or "whole"
+
+
+def _decide(now: CardNow, layout: Sequence[CardLayout], busy: str, catalogue: Catalogue) -> Decision:
+    have = described(now.plan) + ("" if now.stands else " (incomplete)")
+    try:
+        plan = wanted(now.card, layout, catalogue)
+    except ValueError as error:
+        why = f"card {now.card.name} stays {have}, for its layout cannot be read: {error}"
+        return Decision(now.card, now.plan, drift=why)
+    if now.plan == plan and now.stands:
+        return Decision(now.card, plan)
+    if why := busy or plan_refusal(now.card, plan) or _beyond(now, plan):
+        return Decision(now.card, plan, drift=drift(now.card, plan, have, why))
+    return Decision(now.card, plan, act=True)
+
+
+def _beyond(now: CardNow, plan: Plan) -> str:
+    """What the kernel has said already need not be tried."""
+    for kind in plan.kinds - {Kind.WHOLE}:
+        known = {ability.type: ability for ability in now.abilities if ability.kind is kind}
+        if not known:
+            ways = ", ".join(sorted({each.kind for each in now.abilities}))
+            return f"its kernel offers no {kind} on it (it offers: {ways or 'nothing'})"
+        if "" not in known and (why := _too_many(plan, known)):
+            return why
+    return ""
+
+
+def _too_many(plan: Plan, known: Mapping[str, Ability]) -> str:
+    for cut in plan.cuts:
+        ability = known.get(cut.type)
+        if ability is None:
+            return f"type {cut.type} is not among what its kernel offers: {', '.join(sorted(known))}"
+        if cut.count > ability.most:
+            return f"its kernel has room for {ability.most} of type {cut.type} on an empty card"
+    return ""
+
+
+def _cut(cut: Cut) -> str:
+    memory = f"with {cut.memory_mib} MiB" if cut.memory_mib else ""
+    return " ".join(filter(None, (str(cut.count), cut.kind, cut.type, memory)))
