@@ -43,12 +43,15 @@ if [ "$(head -c 2 /run/user_data 2>/dev/null)" = '#!' ]; then
     /run/user_data
 fi
 
-# As `lspci -n` writes it, with the driver; read by the shell alone, since a fork is dear under emulation.
+# As `lspci -n` writes it, with the driver and, where there is one, the NUMA node; read by the shell alone, since a
+# fork is dear under emulation.
 for device in /sys/bus/pci/devices/*; do
     read -r class < "$device/class"; read -r vendor < "$device/vendor"; read -r product < "$device/device"
     class=${class#0x}; address=${device##*/}
     driver=$([ -e "$device/driver" ] && readlink "$device/driver")
-    echo "GUEST-PCI ${address#0000:} Class ${class%??}: ${vendor#0x}:${product#0x} ${driver##*/}"
+    read -r node < "$device/numa_node"
+    [ "$node" = -1 ] && node= || node=" node $node"
+    echo "GUEST-PCI ${address#0000:} Class ${class%??}: ${vendor#0x}:${product#0x} ${driver##*/}$node"
 done
 
 # The kernel probes namespaces in the background: wait for each controller's first, but not for ever.
