@@ -45,6 +45,7 @@ def _write(since: int) -> Method:
 
 METHODS: Mapping[str, Mapping[str, Method]] = {
     "/": {"GET": Method()},
+    "/openapi.json": {"GET": READ},
     "/resource_classes": {"GET": _read(2), "POST": _write(2)},
     "/resource_classes/{name}": {
         "GET": _read(2),

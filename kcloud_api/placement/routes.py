@@ -3,6 +3,7 @@
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from kcloud_api.http.app import service_app
+from kcloud_api.http.context import CallerDep
 from kcloud_api.placement import (
     aggregate_routes,
     allocation_routes,
@@ -15,9 +16,11 @@ from kcloud_api.placement import (
     usage_routes,
 )
 from kcloud_api.placement.cors import Cors
+from kcloud_api.placement.description import description
 from kcloud_api.placement.exchange import answer
 from kcloud_api.placement.faults import shape
 from kcloud_api.placement.microversion import MAJOR, NEWEST, OLDEST, Microversions
+from kcloud_api.placement.routing import mount_of
 
 versions = APIRouter()
 
@@ -55,3 +58,9 @@ def list_versions(request: Request) -> Response:
         "links": [{"rel": "self", "href": ""}],
     }
     return answer(request, {"versions": [version]})
+
+
+@versions.get("/openapi.json", response_model=None)
+def describe(request: Request, caller: CallerDep) -> Response:
+    """What can be asked, for programs; for everybody with a token."""
+    return answer(request, description(request.app.openapi(), mount_of(request)))

@@ -69,6 +69,7 @@ READS = frozenset(
         "/image/v2/images/{image}/members", "/image/v2/info/import", "/image/v2/info/stores",
         "/image/v2/metadefs/namespaces", "/image/v2/schemas/{name}",
         "/kcloud/v1/explain",
+        "/placement/openapi.json",
     }
 )  # fmt: skip
 """What anybody with a role in a project may GET: his own, or what is the same for all."""
