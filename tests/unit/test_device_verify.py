@@ -1,0 +1,75 @@
+"""`kcloud device verify` on files: what it says and how it ends."""
+
+import json
+from uuid import UUID
+
+import pytest
+
+from kcloud_cli.device_verify import BROKEN, GOOD, UNREADABLE, verify
+from kcloud_common.signing import sign, write_chain
+from tests.unit.test_signing import HOST, KEYS, OTHER_SEED, SEED, chain
+
+GIVEN = json.dumps({str(host): sorted(keys) for host, keys in KEYS.items()})
+
+
+def test_a_good_chain_is_shown_and_said_to_be_good() -> None:
+    answer = verify(write_chain(chain(2)), GIVEN)
+    assert answer.status == GOOD
+    assert answer.text.splitlines() == [
+        "DEVICE            NO.  LEASE  OCCASION  GRADE  ISSUED                     STEPS",
+        "pci_0000_41_00_0  1    10     lease     C      2026-03-02T09:30:00+00:00  reset flr",
+        "pci_0000_41_00_0  2    20     lease     C      2026-03-03T09:30:00+00:00  reset flr",
+        "",
+        "verified: 2 certificates, unaltered and in one unbroken chain",
+    ]
+
+
+def test_one_key_may_be_given_without_a_list() -> None:
+    (key,) = KEYS[HOST]
+    assert verify(write_chain(chain(1)), json.dumps({str(HOST): key})).status == GOOD
+
+
+def test_an_altered_byte_ends_with_a_failure_whose_cause_is_named() -> None:
+    text = write_chain(chain()).replace(b'"grade":"C"', b'"grade":"A"', 1)
+    answer = verify(text, GIVEN)
+    assert answer.status == BROKEN
+    assert "certificate 1 of pci_0000_41_00_0: the signature does not fit" in answer.text
+    assert "certificate 2 of pci_0000_41_00_0: does not carry the hash of the one before it" in answer.text
+    assert answer.text.endswith("NOT VERIFIED")
+
+
+def test_a_piece_of_a_chain_is_verified_where_that_is_asked_for() -> None:
+    piece = write_chain(chain()[1:])
+    assert verify(piece, GIVEN).status == BROKEN
+    assert verify(piece, GIVEN, whole=False).status == GOOD
+
+
+def test_chains_of_several_devices_are_verified_each_by_itself() -> None:
+    ours = chain(2)
+    others = [sign(one.model_copy(update={"device": "other"}), SEED) for one in chain(1)]
+    assert verify(write_chain([ours[0], *others, ours[1]]), GIVEN).status == GOOD
+    assert verify(write_chain([ours[1], *others, ours[0]]), GIVEN).status == BROKEN
+
+
+def test_a_stranger_s_chain_is_not_good() -> None:
+    answer = verify(write_chain(chain(seed=OTHER_SEED)), GIVEN)
+    assert answer.status == BROKEN
+    assert verify(write_chain(chain()), json.dumps({str(UUID(int=1)): []})).status == BROKEN
+
+
+@pytest.mark.parametrize(
+    ("certificates", "keys"),
+    [
+        (b"[]", GIVEN),
+        (b"no json", GIVEN),
+        (write_chain(chain(1)), "[]"),
+        (write_chain(chain(1)), "no json"),
+        (write_chain(chain(1)), '{"not-a-uuid": []}'),
+        (write_chain(chain(1)), json.dumps({str(HOST): ["short"]})),
+        (write_chain(chain(1)), json.dumps({str(HOST): 7})),
+    ],
+)
+def test_what_cannot_be_read_is_told_apart_from_what_is_broken(certificates: bytes, keys: str) -> None:
+    answer = verify(certificates, keys)
+    assert answer.status == UNREADABLE
+    assert answer.text.startswith("cannot verify: ")
