@@ -8,7 +8,7 @@ listens on its port. It must hold the same hosts: --load-upstream puts them ther
 Figures called "reference" are upstream 16.0.0's on another machine of this class, nested or flat as printed.
 
     .venv/bin/python -m benchmarks.placement [--shapes nested,flat] [--hosts 1000,10000,62500]
-        [--sqlite] [--seconds 3] [--keep FOLDER]
+        [--sqlite] [--seconds 3] [--workers 1] [--claims] [--keep FOLDER]
         [--start-upstream VENV | --upstream URL [--load-upstream] [--upstream-pids 1,2]]
 
 --keep leaves the loaded databases in FOLDER; the next run with that folder starts from copies of them.
@@ -158,6 +158,9 @@ def one_size(
     """Everything about one cloud; our CPU by question."""
     shape, hosts = size
     with ours.running() as target:
+        if options.claims:
+            claims(target, ours.database, shape, hosts, options.seconds)
+            return {}
         costs = measure_all(target, beside, shape, hosts, options.seconds)
         if shape == "nested" and hosts <= REST_HOSTS and not options.no_equal:
             equal_devices(target, hosts, options.seconds)

@@ -52,7 +52,7 @@ def put_allocations(request: Request, session: SessionDep, consumer_id: Consumer
     said = allocation_bodies.consumer_form(minor).body(raw)
     want = allocation_bodies.want(consumer_id, said, minor)
     try:
-        races.until_won(session, lambda: claiming.replace(session, [want]))
+        claiming.put(session, want)
     except UnknownClass as error:
         message = f"Unable to allocate inventory for consumer {consumer_id}: {error.message}"
         raise UnknownClass(message) from error

@@ -12,13 +12,13 @@ from uuid import UUID
 from sqlalchemy import Connection, CursorResult, select
 from sqlmodel import Session, col
 
-from kcloud_api.placement import claim_plan, consumers, generations
+from kcloud_api.placement import claim_plan, consumers, generations, quick_claim
 from kcloud_api.placement import claim_statements as statements
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.claim_plan import AllocationWant, Amounts, Key, Misfit, Move
 from kcloud_api.placement.conflicts import UnknownClass, UnknownProvider
 from kcloud_api.placement.names import STANDARD_CLASSES
-from kcloud_api.placement.races import Raced
+from kcloud_api.placement.races import Raced, until_won
 from kcloud_api.placement.snapshot import journal
 from kcloud_api.placement.tables import ResourceClassRow
 from kcloud_common.errors import AlreadyExists, OutOfCapacity, StaleGeneration
@@ -53,6 +53,23 @@ def replace(session: Session, wants: Sequence[AllocationWant]) -> None:
     OutOfCapacity. Raced: begin the transaction again. After any of them the transaction must be rolled back.
     """
     carry_out(session, take_hold(session, wants))
+
+
+def put(session: Session, want: AllocationWant) -> None:
+    """What replace does, for one consumer and as the only work of its transaction, begun again as often as
+    it takes. What races.until_won and replace raise, but for Raced."""
+    first = quick_claim.is_usual(session, want)
+
+    def work() -> None:
+        nonlocal first
+        if first:
+            first = False
+            if quick_claim.claimed(session, want):
+                return
+            session.rollback()
+        replace(session, [want])
+
+    until_won(session, work)
 
 
 def take_hold(session: Session, wants: Sequence[AllocationWant]) -> Hold:

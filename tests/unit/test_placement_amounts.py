@@ -4,9 +4,9 @@ from dataclasses import replace
 from uuid import UUID
 
 from kcloud_api.placement.capacity import Stock
+from kcloud_api.placement.snapshot.amount_rows import TreeAmounts
 from kcloud_api.placement.snapshot.amounts import amounts_changed
 from kcloud_api.placement.snapshot.block import Block
-from kcloud_api.placement.snapshot.rows import TreeAmounts
 from kcloud_api.placement.snapshot.snapshot import Snapshot
 from kcloud_api.placement.snapshot.trees import Memory
 from kcloud_api.placement.snapshot.words import Words

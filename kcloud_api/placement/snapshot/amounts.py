@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from kcloud_api.placement.snapshot.amount_rows import TreeAmounts
 from kcloud_api.placement.snapshot.block import Block, Stocks
 from kcloud_api.placement.snapshot.change import number_of, tree_at
-from kcloud_api.placement.snapshot.rows import TreeAmounts
 
 
 def amounts_changed(

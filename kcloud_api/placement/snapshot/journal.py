@@ -7,9 +7,10 @@ and where the unborn ones begin), and the question is for rows of just those: ea
 order the transactions commit, and one that stays open for hours costs one look into the index.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col
 
+from kcloud_api.db import straight
 from kcloud_api.db.columns import utcnow
 from kcloud_api.placement.tables import ChangeRow
 
@@ -60,7 +62,7 @@ def _as_number(transaction: ColumnElement[object]) -> ColumnElement[int]:
     return cast(cast(transaction, Text), BigInteger)
 
 
-_FOUND = (col(ChangeRow.seq), col(ChangeRow.root_id), col(ChangeRow.kind), col(ChangeRow.created_at))
+_COLUMNS = (col(ChangeRow.seq), col(ChangeRow.root_id), col(ChangeRow.kind), col(ChangeRow.created_at))
 _MARK = (
     select(col(ChangeRow.created_at))
     .where(col(ChangeRow.seq) == bindparam("last"))
@@ -73,7 +75,7 @@ _MARK = (
 def _unseen() -> Executable:
     """Where there are no rows there is still one, of what else is asked."""
     always = select(literal(1)).subquery()
-    return select(_MARK, null().label("snapshot"), null().label("own"), *_FOUND).select_from(
+    return select(_MARK, null().label("snapshot"), null().label("own"), *_COLUMNS).select_from(
         always.outerjoin(ChangeRow, col(ChangeRow.seq) > bindparam("last"))
     )
 
@@ -86,7 +88,7 @@ def _unseen_on_postgresql() -> Executable:
     was_open = transaction == func.any(bindparam("open", type_=ARRAY(BigInteger)))
     unseen = or_(transaction >= bindparam("past"), was_open)
     not_mine = transaction.is_distinct_from(now.c.own)
-    return select(_MARK, now.c.snapshot, now.c.own, *_FOUND).select_from(
+    return select(_MARK, now.c.snapshot, now.c.own, *_COLUMNS).select_from(
         now.outerjoin(ChangeRow, unseen & not_mine)
     )
 
@@ -94,7 +96,8 @@ def _unseen_on_postgresql() -> Executable:
 # Made once: this is asked before every read, and making it takes longer than asking.
 _TOUCH = insert(ChangeRow)
 _TOUCH_ON_POSTGRESQL = _TOUCH.values(transaction=_as_number(func.pg_current_xact_id()))
-_UNSEEN = {"sqlite": _unseen(), "postgresql": _unseen_on_postgresql()}
+_UNSEEN = _unseen()
+_UNSEEN_ON_POSTGRESQL = straight.Query(_unseen_on_postgresql())
 
 
 def touch(session: Session, root_ids: Iterable[UUID], kind: str = SHAPE) -> None:
@@ -112,7 +115,12 @@ def touch(session: Session, root_ids: Iterable[UUID], kind: str = SHAPE) -> None
     rows = [{"root_id": root_id, "kind": kind} for root_id in ids]
     # One row, the usual number, is no list: psycopg would open a pipeline for it.
     session.connection().execute(statement, rows if len(rows) > 1 else rows[0])
-    session.info.setdefault(TOUCHED, set()).update(ids)
+    remember(session, ids)
+
+
+def remember(session: Session, root_ids: Iterable[UUID]) -> None:
+    """What `touch` does besides writing: for who has written the rows himself."""
+    session.info.setdefault(TOUCHED, set()).update(root_ids)
 
 
 def touched(session: Session) -> frozenset[UUID]:
@@ -138,24 +146,29 @@ def position(connection: Connection) -> Position:
 def since(connection: Connection, before: Position) -> tuple[Mapping[UUID, str], Position] | None:
     """Trees touched by what was committed since, with the stronger kind of what was done to each; and how far
     that reads. None: the journal goes back so far no more. On SQLite the connection must not have written."""
-    asked = {"last": before.last, "past": before.past, "open": sorted(before.open)}
-    if connection.dialect.name == "sqlite":
-        asked = {"last": before.last}
     kinds: dict[UUID, str] = {}
     last, mark = before.last, before.mark
-    row = None
-    for row in connection.execute(_UNSEEN[connection.dialect.name], asked):
-        if before.last and row.mark != before.mark:
+    found = _found(connection, before)
+    for known_mark, _, _, seq, root_id, kind, created_at in found:
+        if before.last and known_mark != before.mark:
             return None
-        if row.seq is None:
+        if seq is None:
             break
-        if row.seq > last:
-            last, mark = row.seq, row.created_at
-        if kinds.get(row.root_id) != SHAPE:
-            kinds[row.root_id] = row.kind
-    if row is None or row.snapshot is None:
+        if seq > last:
+            last, mark = seq, created_at
+        if kinds.get(root_id) != SHAPE:
+            kinds[root_id] = kind
+    snapshot, own = found[-1][1:3]
+    if snapshot is None:
         return kinds, Position(last, mark)
-    return kinds, Position(last, mark, *_parsed(row.snapshot, row.own))
+    return kinds, Position(last, mark, *_parsed(snapshot, own))
+
+
+def _found(connection: Connection, before: Position) -> Sequence[Sequence[Any]]:
+    if connection.dialect.name == "sqlite":
+        return connection.execute(_UNSEEN, {"last": before.last}).all()
+    asked = {"last": before.last, "past": before.past, "open": straight.array(before.open)}
+    return _UNSEEN_ON_POSTGRESQL.rows(connection, asked)
 
 
 def any_older(session: Session, seconds: float) -> bool:

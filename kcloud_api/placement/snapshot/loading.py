@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from kcloud_api.placement.snapshot import journal, rows
+from kcloud_api.placement.snapshot import amount_rows, journal, rows
 from kcloud_api.placement.snapshot.amounts import amounts_changed
 from kcloud_api.placement.snapshot.block import Block
 from kcloud_api.placement.snapshot.build import build
@@ -56,7 +56,7 @@ def _used(
     remaining = iter(root_ids)
     blocks, others = snapshot.blocks, []
     while piece := list(islice(remaining, TREES_IN_A_BLOCK)):
-        trees = rows.amounts(connection, piece)
+        trees = amount_rows.amounts(connection, piece)
         blocks, unlike = amounts_changed(blocks, trees)
         unknown = {root_id.bytes.rstrip(b"\0") for root_id in piece} - trees.keys() | set(unlike)
         others += [root_id for root_id in piece if root_id.bytes.rstrip(b"\0") in unknown]

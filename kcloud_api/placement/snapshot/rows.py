@@ -29,7 +29,6 @@ from sqlalchemy import (
     type_coerce,
     union_all,
 )
-from sqlalchemy.orm import aliased
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import col
 
@@ -88,62 +87,13 @@ def read(connection: Connection, root_ids: Sequence[UUID]) -> tuple[ProviderRows
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TreeAmounts:
-    """What may change in a tree without a change of its shape. Ids have lost their trailing zero bytes."""
-
-    root: bytes
-    created: int
-    """Of the root, in microseconds since 1970."""
-    generations: dict[bytes, int]
-    used: dict[str, dict[bytes, int]]
-    """By class and provider."""
-
-
-def amounts(connection: Connection, root_ids: Sequence[UUID]) -> dict[bytes, TreeAmounts]:
-    """By root, for those that still are roots."""
-    result = connection.execute(_amounts(connection.dialect.name), {"roots": list(root_ids)})
-    cursor = result.cursor
-    found = list(cursor.fetchall()) if cursor is not None else []
-    result.close()
-    if not found:
-        return {}
-    created, ids, roots_of, generations, classes, used = zip(*found, strict=True)
-    moments = _microseconds(created).tolist()
-    trees: dict[bytes, TreeAmounts] = {}
-    rows_ = zip(_ids(ids).tolist(), _ids(roots_of).tolist(), moments, generations, classes, used, strict=True)
-    for id_, root, moment, generation, name, amount in rows_:
-        tree = trees.setdefault(root, TreeAmounts(root, moment, {}, {}))
-        tree.generations[id_] = generation
-        if name is not None:
-            tree.used.setdefault(name, {})[id_] = amount
-    return trees
-
-
-def _amounts(dialect: str) -> Any:  # noqa: ANN401 - as below
-    name = f"amounts {dialect}"
-    if name not in _statements:
-        root = aliased(ProviderRow)
-        moment = _moment(dialect, col(root.created_at))
-        joined = (
-            select(
-                moment, _raw(col(ProviderRow.id), dialect), _raw(col(root.id), dialect),
-                col(ProviderRow.generation), col(InventoryRow.resource_class), col(InventoryRow.used),
-            )
-            .join(root, col(root.id) == ProviderRow.root_id)
-            .outerjoin(InventoryRow, col(InventoryRow.provider_id) == ProviderRow.id)
-        )  # fmt: skip
-        _statements[name] = joined.where(_asked(col(ProviderRow.root_id), dialect))
-    return _statements[name]
-
-
 def _provider_rows(found: list[tuple[Any, ...]]) -> ProviderRows:
     columns = list(zip(*found, strict=True)) or [()] * 14
     created, ids, parents, names, generations = columns[:5]
     return ProviderRows(
-        _microseconds(created),
-        _ids(ids),
-        _ids([parent or id_ for parent, id_ in zip(parents, ids, strict=True)]),
+        microseconds(created),
+        ids_of(ids),
+        ids_of([parent or id_ for parent, id_ in zip(parents, ids, strict=True)]),
         np.array([name.encode() for name in names], dtype=np.bytes_),
         np.array(generations, dtype=np.int64),
         columns[12],
@@ -154,7 +104,7 @@ def _provider_rows(found: list[tuple[Any, ...]]) -> ProviderRows:
 def _stock_rows(found: list[tuple[Any, ...]]) -> StockRows:
     columns = list(zip(*found, strict=True)) or [()] * 14
     return StockRows(
-        _ids(columns[1]),
+        ids_of(columns[1]),
         columns[3],
         np.array(columns[5], dtype=np.float64),
         np.array(columns[6:11], dtype=np.int64),
@@ -179,15 +129,15 @@ def _providers(dialect: str) -> Any:  # noqa: ANN401
         .where(col(ProviderTraitRow.provider_id) == ProviderRow.id)
         .scalar_subquery()
     )
-    aggregate = _raw(col(AggregateRow.aggregate_id), "text" if dialect == "postgresql" else dialect)
+    aggregate = raw_id(col(AggregateRow.aggregate_id), "text" if dialect == "postgresql" else dialect)
     aggregates = (
         select(func.aggregate_strings(aggregate, ","))
         .where(col(AggregateRow.provider_id) == ProviderRow.id)
         .scalar_subquery()
     )
     return select(
-        _moment(dialect, col(ProviderRow.created_at)).label("created"),
-        _raw(col(ProviderRow.id), dialect).label("id"), _raw(col(ProviderRow.parent_id), dialect),
+        moment(dialect, col(ProviderRow.created_at)).label("created"),
+        raw_id(col(ProviderRow.id), dialect).label("id"), raw_id(col(ProviderRow.parent_id), dialect),
         type_coerce(ProviderRow.name, Text), cast(ProviderRow.generation, BigInteger), cast(null(), Float),
         nothing, nothing, nothing, nothing, nothing, nothing, traits, aggregates,
     ).where(_asked(col(ProviderRow.root_id), dialect))  # fmt: skip
@@ -198,7 +148,7 @@ def _inventories(dialect: str) -> Any:  # noqa: ANN401
     no_text = cast(null(), Text)
     return select(
         cast(null(), BigInteger if dialect == "postgresql" else String),
-        _raw(col(InventoryRow.provider_id), dialect), no_id,
+        raw_id(col(InventoryRow.provider_id), dialect), no_id,
         type_coerce(InventoryRow.resource_class, Text), cast(null(), BigInteger),
         col(InventoryRow.allocation_ratio), col(InventoryRow.total), col(InventoryRow.reserved),
         col(InventoryRow.min_unit), col(InventoryRow.max_unit), col(InventoryRow.step_size),
@@ -213,7 +163,7 @@ def _asked(column: Any, dialect: str) -> ColumnElement[bool]:  # noqa: ANN401
     return column.in_(bindparam("roots", expanding=True, type_=Uuid()))  # type: ignore[no-any-return]
 
 
-def _raw(column: Any, dialect: str) -> ColumnElement[Any]:  # noqa: ANN401
+def raw_id(column: Any, dialect: str) -> ColumnElement[Any]:  # noqa: ANN401
     """An id as the database keeps it: making a million UUID objects costs more than reading them."""
     if dialect == "postgresql":
         return func.uuid_send(column, type_=LargeBinary)
@@ -222,18 +172,18 @@ def _raw(column: Any, dialect: str) -> ColumnElement[Any]:  # noqa: ANN401
     return type_coerce(column, String)
 
 
-def _moment(dialect: str, created: Any) -> ColumnElement[Any]:  # noqa: ANN401
+def moment(dialect: str, created: Any) -> ColumnElement[Any]:  # noqa: ANN401
     if dialect == "postgresql":
         return cast(func.extract("epoch", created) * literal(1_000_000), BigInteger)
     return type_coerce(created, String)
 
 
-def _ids(raw: Sequence[Any]) -> NDArray[np.bytes_]:
+def ids_of(raw: Sequence[Any]) -> NDArray[np.bytes_]:
     packed = bytes.fromhex("".join(raw)) if raw and isinstance(raw[0], str) else b"".join(raw)
     return np.frombuffer(packed, dtype=ID)
 
 
-def _microseconds(raw: Sequence[Any]) -> NDArray[np.int64]:
+def microseconds(raw: Sequence[Any]) -> NDArray[np.int64]:
     if raw and isinstance(raw[0], str):
         return np.array(raw, dtype="datetime64[us]").astype(np.int64)
     return np.array(raw, dtype=np.int64)
