@@ -1,7 +1,7 @@
-"""Signs of a device's health that the host sees without any vendor's tool, and what they mean.
+"""Decides what the signs of a device's health mean that a host sees without any vendor's tool. Pure.
 
-Read: AER counters, the link as it runs, whether the configuration space answers, XID lines of NVIDIA's driver
-in the kernel's log. Judged purely, from a reading before and one after.
+They are AER counters, the link as it runs, whether the configuration space answers, XID lines of NVIDIA's
+driver in the kernel's log; judged from a reading before and one after. health_reading.py reads them.
 """
 
 import re
@@ -9,11 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vfio.config_space import Damage, damage
+from vfio.config_space import Damage
 from vfio.device import Link
-from vfio.errors import Vanished
-from vfio.scan import DEVICES, parse_link
-from vfio.sysfs import Sysfs
 
 _XID = re.compile(r"NVRM: Xid \(PCI:(?P<seat>[0-9a-fA-F:.]+)\): (?P<number>\d+)")
 _GRAVE_XIDS = frozenset({48, 64, 79, 95, 119, 120, 140})
@@ -50,35 +47,6 @@ class Reading:
     fatal: int | None = None
     link: Link | None = None
     xids: tuple[int, ...] = ()
-
-
-def read(sysfs: Sysfs, address: str, kernel_log: str = "") -> Reading:
-    """What can be seen of a function now. A function that is gone is a reading too."""
-    folder = f"{DEVICES}/{address}"
-    try:
-        names = frozenset(sysfs.listdir(folder))
-        texts = {name: sysfs.read_text(f"{folder}/{name}") for name in _TEXTS if name in names}
-        config = damage(sysfs.read_bytes(f"{folder}/config")) if "config" in names else None
-    except Vanished:
-        return Reading(address, present=False)
-    return Reading(
-        address=address,
-        config=config,
-        correctable=aer_total(texts.get("aer_dev_correctable")),
-        nonfatal=aer_total(texts.get("aer_dev_nonfatal")),
-        fatal=aer_total(texts.get("aer_dev_fatal")),
-        link=parse_link(texts.get("current_link_speed"), texts.get("current_link_width")),
-        xids=xids_of(kernel_log, address),
-    )
-
-
-_TEXTS = (
-    "aer_dev_correctable",
-    "aer_dev_nonfatal",
-    "aer_dev_fatal",
-    "current_link_speed",
-    "current_link_width",
-)
 
 
 def aer_total(text: str | None) -> int | None:

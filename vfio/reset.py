@@ -1,55 +1,22 @@
-"""Chooses how each function of a device may be reset, and does it, with the host's own settings put back.
+"""Resets all functions of a device and puts the host's own settings back; reset_choice.py says by what.
 
 The kernel tries the methods in a function's `reset_method` in turn, so one alone is written there first: then
 what was done is known. A function in D3cold does not survive a reset, hence it is kept awake meanwhile.
 """
 
 import errno
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vfio.device import ADDRESS
 from vfio.errors import SysfsError
 from vfio.kept import Kept
+from vfio.reset_choice import Choice, Seen, Target, choose
 from vfio.scan import DEVICES
 from vfio.sysfs import Sysfs
 
-BUS_METHODS = frozenset({"bus", "cxl_bus"})
-"""They hit every function on the bus, not only the one that is asked."""
 _WHOLE_BUS = "reset_subordinate"
 _NO_SUCH_RESET = frozenset({errno.ENOTTY, errno.EOPNOTSUPP})
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A function to reset. `allowed`: methods to try, in order (vfio.catalogue_product); None: the kernel's.
-    A companion (a card's audio function) keeps nothing of a guest and may lack a reset of its own."""
-
-    address: str
-    allowed: tuple[str, ...] | None = None
-    companion: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """`methods` to try in order; `port` is the bridge whose whole bus may be reset if none of them is there.
-    `why_not` says what was passed over."""
-
-    methods: tuple[str, ...]
-    port: str | None = None
-    why_not: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the kernel offers for a function. `on_bus`: functions that a bus reset hits, this one included."""
-
-    address: str
-    can: bool
-    methods: tuple[str, ...]
-    on_bus: frozenset[str]
-    port: str | None = None
-    """The bridge above it, where the kernel can reset all that is below (Linux 6.13)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +30,6 @@ class Reset:
 
 class NoReset(Exception):
     """The device has no reset that may be used, or none that works. Says what there was and why not."""
-
-
-def choose(target: Target, seen: Seen, ours: Set[str]) -> Choice:
-    """Methods that both the catalogue and the kernel allow, in the catalogue's order where it has one. A bus
-    reset only when all that it hits is ours."""
-    why_not: list[str] = []
-    offered = seen.methods if seen.can else ()
-    methods = offered if target.allowed is None else tuple(m for m in target.allowed if m in offered)
-    if passed := [method for method in offered if method not in methods]:
-        why_not.append(f"the catalogue does not allow {' '.join(passed)}")
-    if not offered:
-        why_not.append("the kernel offers none")
-    bus_allowed = target.allowed is None or bool(BUS_METHODS & set(target.allowed))
-    foreign = sorted(seen.on_bus - ours)
-    if foreign and (bus := [method for method in methods if method in BUS_METHODS]):
-        why_not.append(f"{' '.join(bus)} would also reset {', '.join(foreign)}")
-        methods = tuple(method for method in methods if method not in BUS_METHODS)
-    port = seen.port if bus_allowed and not foreign else None
-    return Choice(methods, port, tuple(why_not))
 
 
 def look(sysfs: Sysfs, address: str) -> Seen:

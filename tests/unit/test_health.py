@@ -4,7 +4,8 @@ import pytest
 
 from vfio.config_space import Damage
 from vfio.device import Link
-from vfio.health import Finding, Reading, Weight, aer_total, faults, judge, read, xids_of
+from vfio.health import Finding, Reading, Weight, aer_total, faults, judge, xids_of
+from vfio.health_reading import read
 from vfio.testing import FakeHost, gpu_host
 
 GPU = "0000:41:00.0"

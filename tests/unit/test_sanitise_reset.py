@@ -7,7 +7,8 @@ import pytest
 
 from tests.unit.cleaning_world import AUDIO, GPU, Slate, World, world
 from vfio.kept import Kept
-from vfio.reset import NoReset, Reset, Seen, Target, choose, look, reset
+from vfio.reset import NoReset, Reset, look, reset
+from vfio.reset_choice import Seen, Target, choose
 from vfio.sanitise.pipeline import Unclean, sanitise
 from vfio.testing import FakeFunction
 

@@ -11,9 +11,10 @@ from vfio.health import Finding
 from vfio.kept import Kept, Notes
 from vfio.reset import NoReset, reset
 from vfio.sanitise.handles import handles
+from vfio.sanitise.looking import picture
 from vfio.sanitise.steps import REBOOT, Done, Outcome, Planned, Step, grade, plan
 from vfio.sanitise.subject import Subject
-from vfio.sanitise.verifying import Picture, StillWrong, picture, verify
+from vfio.sanitise.verifying import Picture, StillWrong, verify
 from vfio.sysfs import Sysfs
 
 Tool = Callable[[Sequence[str]], str]

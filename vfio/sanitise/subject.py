@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vfio.catalogue_product import Product
 from vfio.device import Bar, Link, PciDevice, Snapshot
-from vfio.reset import Target
+from vfio.reset_choice import Target
 
 RECREATED_KINDS = frozenset({"mdev", "vendor-vf"})
 """Slices that their vendor's driver takes away and makes anew; they have no reset of their own."""

@@ -1,18 +1,13 @@
-"""Whether a device is whole after a reset: it answers, is the same one, and made no new errors."""
+"""Decides whether a device is whole after a reset: it answers, is the same, and made no new errors. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vfio.config_space import ConfigSpace, damage, differences, parse
+from vfio.config_space import ConfigSpace, differences
 from vfio.device import Bar
-from vfio.errors import Vanished
-from vfio.health import Finding, Reading, faults, judge, read
-from vfio.sanitise.handles import MDEVS
+from vfio.health import Finding, Reading, faults, judge
 from vfio.sanitise.subject import Function, Subject
-from vfio.scan import DEVICES, parse_bars
-from vfio.sysfs import Sysfs
 
-VGPU_TYPE = "nvidia/current_vgpu_type"
 _OF_VIRTUAL = 0xFFFF
 """The vendor that a virtual function's own configuration space shows."""
 
@@ -45,17 +40,6 @@ class Verdict:
     """Signs; faults were raised."""
 
 
-def picture(sysfs: Sysfs, subject: Subject, kernel_log: str = "") -> Picture:
-    """What can be seen of the device now. What is missing is part of the picture, not an error."""
-    return Picture(
-        functions={
-            function.address: _function(sysfs, function.address, kernel_log) for function in subject.functions
-        },
-        watched={address: read(sysfs, address, kernel_log) for address in subject.watched},
-        slice_type=_slice_type(sysfs, subject),
-    )
-
-
 def verify(subject: Subject, before: Picture | None, now: Picture) -> Verdict:
     """Raises StillWrong with everything that is. Pure."""
     wrong: list[str] = []
@@ -77,28 +61,6 @@ def verify(subject: Subject, before: Picture | None, now: Picture) -> Verdict:
     if wrong:
         raise StillWrong("; ".join(wrong))
     return Verdict(_evidence(subject, now, signs), tuple(signs))
-
-
-def _function(sysfs: Sysfs, address: str, kernel_log: str) -> FunctionSeen:
-    reading = read(sysfs, address, kernel_log)
-    try:
-        names = frozenset(sysfs.listdir(f"{DEVICES}/{address}"))
-        resource = sysfs.read_text(f"{DEVICES}/{address}/resource") if "resource" in names else ""
-        data = sysfs.read_bytes(f"{DEVICES}/{address}/config") if "config" in names else b""
-    except Vanished:
-        return FunctionSeen(reading)
-    return FunctionSeen(reading, parse_bars(resource), parse(data) if damage(data) is None else None)
-
-
-def _slice_type(sysfs: Sysfs, subject: Subject) -> str | None:
-    try:
-        if subject.mdev is not None:
-            return sysfs.readlink(f"{MDEVS}/{subject.mdev}/mdev_type").rpartition("/")[2]
-        if subject.kind == "vendor-vf":
-            return sysfs.read_text(f"{DEVICES}/{subject.functions[0].address}/{VGPU_TYPE}").strip()
-    except Vanished:
-        return None
-    return None
 
 
 def _identity(function: Function, seen: FunctionSeen) -> list[str]:

@@ -1,0 +1,35 @@
+"""Reads the signs of a function's health from the host's files."""
+
+from vfio.config_space import damage
+from vfio.errors import Vanished
+from vfio.health import Reading, aer_total, xids_of
+from vfio.scan import DEVICES, parse_link
+from vfio.sysfs import Sysfs
+
+_TEXTS = (
+    "aer_dev_correctable",
+    "aer_dev_nonfatal",
+    "aer_dev_fatal",
+    "current_link_speed",
+    "current_link_width",
+)
+
+
+def read(sysfs: Sysfs, address: str, kernel_log: str = "") -> Reading:
+    """What can be seen of a function now. A function that is gone is a reading too."""
+    folder = f"{DEVICES}/{address}"
+    try:
+        names = frozenset(sysfs.listdir(folder))
+        texts = {name: sysfs.read_text(f"{folder}/{name}") for name in _TEXTS if name in names}
+        config = damage(sysfs.read_bytes(f"{folder}/config")) if "config" in names else None
+    except Vanished:
+        return Reading(address, present=False)
+    return Reading(
+        address=address,
+        config=config,
+        correctable=aer_total(texts.get("aer_dev_correctable")),
+        nonfatal=aer_total(texts.get("aer_dev_nonfatal")),
+        fatal=aer_total(texts.get("aer_dev_fatal")),
+        link=parse_link(texts.get("current_link_speed"), texts.get("current_link_width")),
+        xids=xids_of(kernel_log, address),
+    )
