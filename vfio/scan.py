@@ -1,11 +1,13 @@
 """Reads all PCI functions of a host into one immutable snapshot."""
 
+import functools
 import re
+from collections.abc import Mapping
 
 from vfio.device import ADDRESS, Bar, Link, PciDevice, Snapshot
 from vfio.errors import Vanished
 from vfio.reading import names
-from vfio.sysfs import Sysfs
+from vfio.sysfs import Folder, Sysfs
 
 DEVICES = "sys/bus/pci/devices"
 GROUPS = "sys/kernel/iommu_groups"
@@ -13,10 +15,17 @@ BOOT_ID = "proc/sys/kernel/random/boot_id"
 
 _NO_OVERRIDE = "(null)"
 _BAR_COUNT = 6
+_UNUSED = " 0x0000000000000000"
+_VGA = 0x0300
 # Flags of the `resource` file: include/linux/ioport.h.
 _IO = 0x00000100
 _PREFETCHABLE = 0x00002000
 _64BIT = 0x00100000
+_UEVENT = re.compile(
+    "^PCI_CLASS=([0-9A-F]+)\nPCI_ID=([0-9A-F]+):([0-9A-F]+)\nPCI_SUBSYS_ID=([0-9A-F]+):([0-9A-F]+)$",
+    re.MULTILINE,
+)
+_NONE_KNOWN: Mapping[str, PciDevice] = {}
 _SPEED = re.compile(r"(\d+(?:\.\d+)?) GT/s")
 _WIDTHS = frozenset({1, 2, 4, 8, 12, 16, 32})
 # The kernel lets a group be used with these still on their own driver, for their header is not an endpoint's:
@@ -30,7 +39,7 @@ def scan(sysfs: Sysfs) -> Snapshot:
     devices: dict[str, PciDevice] = {}
     for address in names(sysfs, DEVICES):
         try:
-            devices[address] = read_device(sysfs, address)
+            devices[address] = read_device(sysfs, address, devices)
         except Vanished:
             continue
     return Snapshot(devices, _groups(sysfs, devices), boot_id(sysfs))
@@ -44,32 +53,49 @@ def boot_id(sysfs: Sysfs) -> str | None:
         return None
 
 
-def read_device(sysfs: Sysfs, address: str) -> PciDevice:
-    """One function; Vanished when it is not there."""
-    attributes = Attributes(sysfs, address)
-    code = attributes.number("class")
-    return PciDevice(
-        address=address,
-        vendor=attributes.number("vendor"),
-        product=attributes.number("device"),
-        subsystem_vendor=attributes.number("subsystem_vendor"),
-        subsystem_product=attributes.number("subsystem_device"),
-        class_code=code,
-        revision=attributes.number("revision"),
-        driver=attributes.link("driver"),
-        driver_override=attributes.override(),
-        iommu_group=_group_number(attributes.link("iommu_group")),
-        numa_node=_node(attributes.text("numa_node")),
-        pci_path=bridges_above(sysfs.readlink(f"{DEVICES}/{address}")),
-        bars=parse_bars(attributes.text("resource") or ""),
-        sriov_total_vfs=attributes.number("sriov_totalvfs"),
-        sriov_num_vfs=attributes.number("sriov_numvfs"),
-        physfn=attributes.link("physfn"),
-        reset_methods=tuple((attributes.text("reset_method") or "").split()),
-        is_bridge=code >> 8 in _BRIDGES,
-        boot_vga=attributes.text("boot_vga") == "1",
-        link=parse_link(attributes.text("max_link_speed"), attributes.text("max_link_width")),
-    )
+def read_device(sysfs: Sysfs, address: str, known: Mapping[str, PciDevice] = _NONE_KNOWN) -> PciDevice:
+    """One function; Vanished when it is not there. `known` are functions that have been read just now.
+
+    A host may have thousands of VFs and is scanned often, so no file is read that can say nothing new: a VF
+    has no VFs, sits where its PF sits, and has no link but its PF's."""
+    path = f"{DEVICES}/{address}"
+    with sysfs.folder(path) as folder:
+        text = folder.read_text
+        code, *ids = _identity(folder)
+        physfn = _last(folder.readlink("physfn"))
+        physical = known.get(physfn) if physfn else None
+        total_vfs = 0 if physfn else int(text("sriov_totalvfs") or "0")
+        return PciDevice(
+            address=address,
+            vendor=ids[0],
+            product=ids[1],
+            subsystem_vendor=ids[2],
+            subsystem_product=ids[3],
+            class_code=code,
+            revision=int(text("revision") or "0", 0),
+            driver=_last(folder.readlink("driver")),
+            driver_override=_override(text("driver_override")),
+            iommu_group=_group_number(_last(folder.readlink("iommu_group"))),
+            numa_node=physical.numa_node if physical else _node(text("numa_node")),
+            bars=parse_bars(text("resource") or ""),
+            sriov_total_vfs=total_vfs,
+            sriov_num_vfs=int(text("sriov_numvfs") or "0") if total_vfs else 0,
+            physfn=physfn,
+            reset_methods=tuple((text("reset_method") or "").split()),
+            is_bridge=code >> 8 in _BRIDGES,
+            boot_vga=code >> 8 == _VGA and text("boot_vga") == "1",
+            link=physical.link if physical else parse_link(text("max_link_speed"), text("max_link_width")),
+            # Last, for it fails when the function has left: then files were missing that it had.
+            pci_path=bridges_above(sysfs.readlink(path)),
+        )
+
+
+def _identity(folder: Folder) -> tuple[int, ...]:
+    """Class, vendor, device and subsystem. `uevent` has all in one read; where not, their files have them."""
+    if found := _UEVENT.search(folder.read_text("uevent") or ""):
+        return tuple(int(word, 16) for word in found.groups())
+    files = ("class", "vendor", "device", "subsystem_vendor", "subsystem_device")
+    return tuple(int(folder.read_text(name) or "0", 0) for name in files)
 
 
 def bridges_above(link: str) -> tuple[str, ...]:
@@ -80,7 +106,9 @@ def bridges_above(link: str) -> tuple[str, ...]:
 def parse_bars(text: str) -> tuple[Bar, ...]:
     """The base address registers in a `resource` file: its first six lines, those that are in use."""
     bars = []
-    for index, line in enumerate(text.splitlines()[:_BAR_COUNT]):
+    for index, line in enumerate(text.split("\n", _BAR_COUNT)[:_BAR_COUNT]):
+        if not line or line.endswith(_UNUSED):
+            continue
         start, end, flags = (int(word, 16) for word in line.split())
         if flags and end >= start:
             bars.append(
@@ -95,6 +123,7 @@ def parse_bars(text: str) -> tuple[Bar, ...]:
     return tuple(bars)
 
 
+@functools.lru_cache(maxsize=64)
 def parse_link(speed: str | None, width: str | None) -> Link | None:
     """From `16.0 GT/s PCIe` and `16`. The greatest of each and not the current ones: a link that saves power
     is slow until it is used. A function that sleeps too deep to be asked answers with what is no link."""
@@ -124,14 +153,13 @@ class Attributes:
         if name not in self._names:
             return None
         try:
-            return self._sysfs.readlink(f"{self._folder}/{name}").rpartition("/")[2]
+            return _last(self._sysfs.readlink(f"{self._folder}/{name}"))
         except Vanished:
             return None
 
     def override(self) -> str | None:
         """The text of driver_override; None when there is none, which the kernel prints as `(null)`."""
-        text = self.text("driver_override")
-        return None if text in (None, "", _NO_OVERRIDE) else text
+        return _override(self.text("driver_override"))
 
 
 def _groups(sysfs: Sysfs, devices: dict[str, PciDevice]) -> dict[int, tuple[str, ...]]:
@@ -145,8 +173,17 @@ def _groups(sysfs: Sysfs, devices: dict[str, PciDevice]) -> dict[int, tuple[str,
     return {number: tuple(sorted(members[number])) for number in sorted(members)}
 
 
+def _override(text: str | None) -> str | None:
+    return None if text in (None, "", _NO_OVERRIDE) else text
+
+
+def _last(target: str | None) -> str | None:
+    """What a link leads to."""
+    return target.rpartition("/")[2] if target is not None else None
+
+
 def _group_number(name: str | None) -> int | None:
-    return int(name) if name is not None and re.fullmatch(r"\d+", name) else None
+    return int(name) if name is not None and name.isdecimal() else None
 
 
 def _node(text: str | None) -> int | None:

@@ -6,7 +6,7 @@ Paths are relative to the root (`sys/bus/pci/devices`, `proc/swaps`), which test
 import errno
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from vfio.errors import Busy, Denied, Refused, SysfsError, Vanished
 
@@ -21,6 +21,7 @@ _KINDS: dict[int, type[SysfsError]] = {
     errno.EBUSY: Busy,
 }
 _CHUNK = 65536
+_READ = os.O_RDONLY | os.O_CLOEXEC
 
 
 class Kernel(Protocol):
@@ -78,6 +79,10 @@ class Sysfs:
         except OSError as error:
             raise _typed("resolving", path, error) from error
 
+    def folder(self, path: str) -> "Folder":
+        """A folder of attributes, to be used in `with`."""
+        return Folder(self._root, path, self._kernel)
+
     def exists(self, path: str) -> bool:
         """False only when it is not there; a permission error is raised."""
         try:
@@ -108,8 +113,59 @@ class Sysfs:
             self._kernel.before_read(path)
 
 
+class Folder:
+    """A folder held open: each file is found by its name alone, not by the long way from the root, and all
+    are of the same folder whatever comes in its place meanwhile. Errors are as of Sysfs."""
+
+    def __init__(self, root: str, path: str, kernel: Kernel | None) -> None:
+        self._root = root
+        self._path = path
+        self._kernel = kernel
+        self._handle = -1
+
+    def __enter__(self) -> Self:
+        try:
+            if self._kernel is not None:
+                self._kernel.before_read(self._path)
+            self._handle = os.open(f"{self._root}/{self._path}", _READ | os.O_DIRECTORY)
+        except OSError as error:
+            raise _typed("opening", self._path, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+    def read_text(self, name: str) -> str | None:
+        """An attribute's text without its last newline; None when the folder has no such file. One read(2)
+        gets it all, for an attribute is a page at most."""
+        try:
+            if self._kernel is not None:
+                self._kernel.before_read(f"{self._path}/{name}")
+            handle = os.open(name, _READ, dir_fd=self._handle)
+            try:
+                data = os.read(handle, _CHUNK)
+            finally:
+                os.close(handle)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _typed("reading", f"{self._path}/{name}", error) from error
+        return data.decode("utf-8", "replace").rstrip("\n")
+
+    def readlink(self, name: str) -> str | None:
+        """Where a link leads; None when the folder has no such link."""
+        try:
+            if self._kernel is not None:
+                self._kernel.before_read(f"{self._path}/{name}")
+            return os.readlink(name, dir_fd=self._handle)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _typed("reading link", f"{self._path}/{name}", error) from error
+
+
 def _read(path: str) -> bytes:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    handle = os.open(path, _READ)
     try:
         chunks = [os.read(handle, _CHUNK)]
         while chunks[-1]:

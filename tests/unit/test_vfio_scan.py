@@ -74,7 +74,7 @@ def test_virtual_functions_know_their_physical_one(tmp_path: Path) -> None:
     assert [device.address for device in functions] == ["0000:51:10.0", "0000:51:10.1", "0000:51:10.2"]
 
 
-@pytest.mark.parametrize("moment", ["", "/vendor", "/driver", "/resource", "/reset_method", "/numa_node"])
+@pytest.mark.parametrize("moment", ["", "/uevent", "/driver", "/resource", "/reset_method", "/numa_node"])
 def test_a_function_that_vanishes_meanwhile_is_left_out(tmp_path: Path, moment: str) -> None:
     host = gpu_host(tmp_path)
     host.vanish_at(f"{DEVICES}/{GPU}{moment}", GPU)
@@ -87,7 +87,7 @@ def test_a_function_that_vanishes_meanwhile_is_left_out(tmp_path: Path, moment: 
 def test_what_may_not_be_read_is_raised_and_not_left_out(tmp_path: Path) -> None:
     class Closed:
         def before_read(self, path: str) -> None:
-            if path.endswith(f"{GPU}/vendor"):
+            if path.endswith(f"{GPU}/resource"):
                 raise PermissionError(errno.EACCES, "Permission denied")
 
         def write(self, path: str, data: bytes) -> None:

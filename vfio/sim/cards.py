@@ -8,7 +8,7 @@ must read them from the kernel.
 from dataclasses import replace
 
 from vfio.sim import vgpu_types
-from vfio.sim.function import Board, Cutting, FakeFunction, Sriov
+from vfio.sim.function import Board, Cutting, FakeFunction, Sriov, VgpuType
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -23,9 +23,7 @@ def _nvidia(product: int, memory: int, bars: tuple[int, ...], link: tuple[float,
     )  # fmt: skip
 
 
-def _with(
-    card: FakeFunction, cutting: Cutting, types: tuple[vgpu_types.VgpuType, ...], vfs: int
-) -> FakeFunction:
+def _with(card: FakeFunction, cutting: Cutting, types: tuple[VgpuType, ...], vfs: int) -> FakeFunction:
     """A card that is cut in vGPUs, with VFs at routing ids right behind its own."""
     board = Board(cutting, "nvidia", memory_mib=card.board.memory_mib if card.board else 0, types=types)
     if not vfs:

@@ -1,6 +1,6 @@
 """What a fake PCI function is made of. Pure data, with a form that a file can hold."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
@@ -103,15 +103,29 @@ class FakeFunction:
     board: Board | None = None
 
     def dumped(self) -> dict[str, Any]:
-        return asdict(self)
+        """What is not as usual. (A host has hundreds of VFs, and nearly all of each is.)"""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        unusual = {
+            name: value for name, value in given.items() if name not in _USUAL or value != _USUAL[name]
+        }
+        for name in {"sriov", "board"} & unusual.keys():
+            unusual[name] = asdict(unusual[name])
+        return unusual
 
     @classmethod
     def loaded(cls, raw: dict[str, Any]) -> Self:
         """From what `dumped` gave, after a way through JSON."""
-        sriov: dict[str, Any] = {key: _frozen(value) for key, value in raw.pop("sriov").items()}
-        board = raw.pop("board")
+        parts = {name: raw.pop(name) for name in ("sriov", "board") if name in raw}
         plain: dict[str, Any] = {key: _frozen(value) for key, value in raw.items()}
-        return cls(sriov=Sriov(**sriov), board=Board.loaded(board) if board else None, **plain)
+        if "sriov" in parts:
+            sriov: dict[str, Any] = {key: _frozen(value) for key, value in parts["sriov"].items()}
+            plain["sriov"] = Sriov(**sriov)
+        if "board" in parts:
+            plain["board"] = Board.loaded(parts["board"])
+        return cls(**plain)
+
+
+_USUAL = {each.name: each.default for each in fields(FakeFunction) if each.default is not MISSING}
 
 
 def _frozen(value: object) -> object:

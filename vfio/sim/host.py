@@ -172,6 +172,8 @@ class FakeHost:
     # --- the kernel's side, called by _Process -------------------------------------------------------
 
     def touched(self, path: str) -> None:
+        if not self._plans.surprises:
+            return
         for surprise in [plan for plan in self._plans.surprises if fnmatchcase(path, plan.pattern)]:
             self._plans.surprises.remove(surprise)
             surprise.happens()

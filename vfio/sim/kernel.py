@@ -61,7 +61,7 @@ class FakeKernel:
                 self.drivers.let_go(address)
         for address in self._tree.addresses():
             function = self._tree.function(address)
-            self._tree.describe(function, (self._tree.by_address / address).resolve())
+            self._tree.describe(function, self._tree.home(address))
             self.drivers.probe(address)
 
     def relent(self) -> None:

@@ -42,7 +42,7 @@ KNOBS: dict[str, Callable[[str], str]] = {
 
 
 def turn(tree: FakeTree, address: str, name: str, text: str) -> None:
-    path = (tree.by_address / address).resolve() / name
+    path = tree.home(address) / name
     if not path.exists():
         raise refused(errno.ENOENT)
     write_raw(str(path), f"{KNOBS[name](text)}\n".encode())
@@ -50,7 +50,7 @@ def turn(tree: FakeTree, address: str, name: str, text: str) -> None:
 
 def resize_bar(tree: FakeTree, address: str, index: str, text: str) -> None:
     """Size 2^n MiB for n. Only while no driver holds the function."""
-    folder = (tree.by_address / address).resolve()
+    folder = tree.home(address)
     path = folder / f"resource{index}_resize"
     if not path.exists():
         raise refused(errno.ENOENT)

@@ -31,7 +31,7 @@ class MediatedDevices:
     def create(self, parent: str, name: str, text: str) -> None:
         """uuid_parse, then the name must be new, then the vendor's driver must have room."""
         card, board = self._board(parent)
-        folder = (self._tree.by_address / parent).resolve()
+        folder = self._tree.home(parent)
         if board is None or not (folder / _TYPES / name).exists():
             raise refused(errno.ENOENT)
         uuid = _uuid(text)
@@ -66,7 +66,7 @@ class MediatedDevices:
         card, board = self._board(address)
         if board is None or driver != board.driver:
             return
-        folder = (self._tree.by_address / address).resolve()
+        folder = self._tree.home(address)
         for each in board.types:
             kind = folder / _TYPES / f"{board.prefix}-{each.number}"
             (kind / "devices").mkdir(parents=True)
@@ -79,7 +79,7 @@ class MediatedDevices:
 
     def _parent_leaves(self, address: str, driver: str) -> None:
         """Its devices go with it."""
-        folder = (self._tree.by_address / address).resolve()
+        folder = self._tree.home(address)
         if not (folder / _TYPES).exists():
             return
         uuids = [each for each in os.listdir(folder) if _is_uuid(each)]  # noqa: PTH208
@@ -122,7 +122,7 @@ class MediatedDevices:
         lie = self.lies.get(card, 0)
         rooms = {each.number: room(board, placed, each) + lie for each in board.types}
         for parent in [only] if only else self._parents(card, board):
-            folder = (self._tree.by_address / parent).resolve()
+            folder = self._tree.home(parent)
             if not (folder / _TYPES).exists():
                 continue
             most = board.memory_mib

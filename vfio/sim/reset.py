@@ -40,7 +40,7 @@ class Resets:
 
     def reset(self, address: str, text: str) -> None:
         """By the first method that is allowed. ENOTTY: there is none."""
-        folder = (self._tree.by_address / address).resolve()
+        folder = self._tree.home(address)
         if not (folder / "reset").exists():
             raise refused(errno.ENOENT)
         if number(text, 1 << 64) != 1:
@@ -63,7 +63,7 @@ class Resets:
 
     def choose(self, address: str, text: str) -> None:
         """`default`, nothing at all, or names of methods that this function has."""
-        folder = (self._tree.by_address / address).resolve()
+        folder = self._tree.home(address)
         if not (folder / "reset_method").exists():
             raise refused(errno.ENOENT)
         has, words = self._tree.function(address).reset_methods, text.split()
@@ -75,14 +75,14 @@ class Resets:
 
     def die(self, address: str) -> None:
         """It answers nothing any more: its config space reads as ones."""
-        folder = (self._tree.by_address / address).resolve()
+        folder = self._tree.home(address)
         write_raw(f"{folder}/config", all_ones())
 
     def count_errors(self, address: str, errors: Mapping[str, int]) -> None:
         """Add to the AER counters; each kind to a line that such errors usually come from."""
         for kind, more in errors.items():
             name = f"aer_dev_{kind}"
-            path = (self._tree.by_address / address).resolve() / name
+            path = self._tree.home(address) / name
             rows = (line.split() for line in path.read_text().splitlines())
             counts = {word: int(count) for word, count in rows if word in AER_FILES[name][0]}
             line = "BadTLP" if kind == "correctable" else "CmpltTO"
@@ -90,7 +90,7 @@ class Resets:
             write_raw(str(path), aer_text(name, counts).encode())
 
     def train(self, address: str, speed: float, width: int) -> None:
-        folder = (self._tree.by_address / address).resolve()
+        folder = self._tree.home(address)
         write_raw(f"{folder}/current_link_speed", f"{speed} GT/s PCIe\n".encode())
         write_raw(f"{folder}/current_link_width", f"{width}\n".encode())
 

@@ -66,7 +66,7 @@ class VirtualFunctions:
             hook(address, count)
 
     def _enable(self, address: str, count: int) -> None:
-        physical, folder = self._tree.function(address), (self._tree.by_address / address).resolve()
+        physical, folder = self._tree.function(address), self._tree.home(address)
         group = self._tree.free_group()
         made = []
         for index in range(count):

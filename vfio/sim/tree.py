@@ -35,6 +35,7 @@ class FakeTree:
         self._functions = root / ".sim/functions"
         self._opened = root / ".sim/open"
         self._known: dict[str, FakeFunction] = {}
+        self._homes: dict[str, Path] = {}
         if not self.drivers.exists():
             self._lay_ground()
 
@@ -68,8 +69,14 @@ class FakeTree:
 
     def folder(self, address: str) -> Path | None:
         """Where the function's files are; None when the host has no such function."""
-        link = self.by_address / address
-        return link.resolve() if link.exists() else None
+        return self.home(address) if (self.by_address / address).exists() else None
+
+    def home(self, address: str) -> Path:
+        """Where the files of a function lie that is there."""
+        known = self._homes.get(address)
+        if known is None:
+            known = self._homes[address] = self.root / "sys/devices" / _way(self.function(address))
+        return known
 
     def function(self, address: str) -> FakeFunction:
         """Its nature, as it was added."""
@@ -80,35 +87,41 @@ class FakeTree:
         return known
 
     def add(self, function: FakeFunction) -> None:
-        folder = self.root / "sys/devices" / _way(function)
-        (folder / "power").mkdir(parents=True)
+        address = function.address
+        write_raw(f"{self._functions}/{address}", json.dumps(function.dumped()).encode())
+        self._known[address] = function
+        folder = self.home(address)
+        os.makedirs(f"{folder}/power")  # noqa: PTH103
         self.describe(function, folder)
-        (self._functions / function.address).write_text(json.dumps(function.dumped()))
-        self._known[function.address] = function
-        _link(self.by_address / function.address, folder)
+        _link(self.by_address / address, folder)
         if function.group is not None:
-            self.join_group(folder, function.address, function.group)
+            self.join_group(folder, address, function.group)
         if function.physfn is not None:
-            _link(folder / "physfn", self.by_address.joinpath(function.physfn).resolve())
+            _link(folder / "physfn", self.home(function.physfn))
         if function.driver is not None:
             self.add_driver(function.driver)
 
     def describe(self, function: FakeFunction, folder: Path) -> None:
         """Write all its plain files, as they are when the host has just started."""
         texts = attributes(function) | {"uevent": uevent(function, None)}
-        for name, text in texts.items():
-            write_raw(f"{folder}/{name}", text.encode())
-        write_raw(f"{folder}/config", config_space(function))
-        if function.serial:
-            write_raw(f"{folder}/vpd", vital_product_data(function))
+        within = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for name, text in texts.items():
+                write_raw(name, text.encode(), within)
+            write_raw("config", config_space(function), within)
+            if function.serial:
+                write_raw("vpd", vital_product_data(function), within)
+        finally:
+            os.close(within)
 
     def remove(self, address: str) -> None:
-        folder = (self.by_address / address).resolve()
+        folder = self.home(address)
         self.detach(address)
         self.leave_group(folder, address)
         (self.by_address / address).unlink()
         (self._functions / address).unlink()
         self._known.pop(address, None)
+        self._homes.pop(address, None)
         self.close(address)
         shutil.rmtree(folder)
 
@@ -138,7 +151,7 @@ class FakeTree:
         return self.function(address).driver
 
     def attach(self, address: str, driver: str) -> None:
-        folder = (self.by_address / address).resolve()
+        folder = self.home(address)
         _link(folder / "driver", self.drivers / driver)
         _link(self.drivers / driver / address, folder)
         write_raw(f"{folder}/uevent", uevent(self.function(address), driver).encode())
@@ -147,7 +160,7 @@ class FakeTree:
 
     def detach(self, address: str) -> None:
         if driver := self.driver_of(address):
-            folder = (self.by_address / address).resolve()
+            folder = self.home(address)
             (self.drivers / driver / address).unlink()
             (folder / "driver").unlink()
             write_raw(f"{folder}/uevent", uevent(self.function(address), None).encode())
@@ -179,12 +192,12 @@ class FakeTree:
         return 1 + max((int(name) for name in os.listdir(self.groups)), default=-1)  # noqa: PTH208
 
     def join_group(self, folder: Path, name: str, group: int) -> None:
-        members = self.groups / f"{group}/devices"
-        if not members.exists():
-            members.mkdir(parents=True)
-            (members.parent / "type").write_text("DMA\n")
-        _link(folder / "iommu_group", members.parent)
-        _link(members / name, folder)
+        home = f"{self.groups}/{group}"
+        if not os.path.exists(home):  # noqa: PTH110
+            os.makedirs(f"{home}/devices")  # noqa: PTH103
+            write_raw(f"{home}/type", b"DMA\n")
+        _link(f"{folder}/iommu_group", home)
+        _link(f"{home}/devices/{name}", folder)
 
     def leave_group(self, folder: Path, name: str) -> None:
         """The group goes with its last member."""
@@ -265,14 +278,17 @@ def _way(function: FakeFunction) -> str:
     return "/".join(parts)
 
 
-def write_raw(path: str, data: bytes) -> None:
+def write_raw(path: str, data: bytes, within: int | None = None) -> None:
     """A file with this content. (A tree has thousands: pathlib takes three times as long.)"""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644, dir_fd=within)
     try:
         os.write(handle, data)
     finally:
         os.close(handle)
 
 
-def _link(link: Path, target: Path) -> None:
-    link.symlink_to(os.path.relpath(target, link.parent))
+def _link(link: Path | str, target: Path | str) -> None:
+    """A relative link, as sysfs has them. (Plain text work: os.path.relpath takes six times as long.)"""
+    at, to = str(link).split("/"), str(target).split("/")
+    same = next((n for n, (one, other) in enumerate(zip(at, to, strict=False)) if one != other), len(to))
+    os.symlink("/".join([".."] * (len(at) - 1 - same) + to[same:]), link)  # noqa: PTH211

@@ -86,7 +86,7 @@ class VendorVfio:
         card, board = self._board(address)
         if board is None or driver != board.driver:
             return
-        folder = (self._tree.by_address / address).resolve() / "nvidia"
+        folder = self._tree.home(address) / "nvidia"
         folder.mkdir()
         for name, text in (
             ("current_vgpu_type", "0\n"),
@@ -98,7 +98,7 @@ class VendorVfio:
         write_raw(f"{folder}/creatable_vgpu_types", self._listing(card, board))
 
     def _leaves(self, address: str, driver: str) -> None:
-        folder = (self._tree.by_address / address).resolve() / "nvidia"
+        folder = self._tree.home(address) / "nvidia"
         card, board = self._board(address)
         if board is None or not folder.exists():
             return

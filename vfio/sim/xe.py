@@ -71,7 +71,7 @@ class XeAdministration:
 
     def _functions_changed(self, address: str, count: int) -> None:
         """Without a quota of their own, VFs get equal parts; those parts go with them."""
-        top = (self._tree.by_address / address).resolve() / "sriov_admin"
+        top = self._tree.home(address) / "sriov_admin"
         if not top.exists():
             return
         everyone = range(1, self._tree.function(address).total_vfs + 1)
@@ -92,7 +92,7 @@ class XeAdministration:
 
     def _check_quota(self, address: str, wanted: dict[str, int]) -> None:
         """EBUSY when the VF runs, ENOSPC when the card has not that much."""
-        folder = (self._tree.by_address / address).resolve()
+        folder = self._tree.home(address)
         enabled = len(self._functions.of(address))
         if any(int(who.removeprefix("vf")) <= enabled for who in wanted):
             raise refused(errno.EBUSY)
@@ -106,7 +106,7 @@ class XeAdministration:
             raise refused(errno.ENOSPC)
 
     def _profile(self, address: str, who: str, name: str) -> str:
-        path = (self._tree.by_address / address).resolve() / f"sriov_admin/{who}/profile/{name}"
+        path = self._tree.home(address) / f"sriov_admin/{who}/profile/{name}"
         if not path.exists():
             raise refused(errno.ENOENT)
         return str(path)
@@ -116,7 +116,7 @@ class XeAdministration:
         board = function.board
         if board is None or board.cutting is not Cutting.XE or driver != board.driver:
             return
-        top = (self._tree.by_address / address).resolve() / "sriov_admin"
+        top = self._tree.home(address) / "sriov_admin"
         for who in (_PF, *(f"vf{index}" for index in range(1, function.total_vfs + 1))):
             profile = top / who / "profile"
             profile.mkdir(parents=True)
@@ -132,7 +132,7 @@ class XeAdministration:
             write_raw(f"{top}/.bulk_profile/{name}", b"")
 
     def _leaves(self, address: str, driver: str) -> None:
-        top = (self._tree.by_address / address).resolve() / "sriov_admin"
+        top = self._tree.home(address) / "sriov_admin"
         if top.exists():
             shutil.rmtree(top)
 
