@@ -70,7 +70,8 @@ class DeviceLedger:
             return self._change(device, lambda record: device_record.failed(record, evidence))
 
     def burn_in(self, device: str, count: int, known: Head | None = None) -> DeviceRecord:
-        """An operator asked for it the `count`th time. Safe to repeat. `known`: where the control plane knows
+        """An operator asked for it the `count`th time. Safe to repeat; waits until the control plane has the
+        device's last certificate. `known`: where the control plane knows
         the chain to be; counts where this host's own record was lost."""
 
         def begun(record: DeviceRecord) -> DeviceRecord:

@@ -113,6 +113,10 @@ def failed(record: DeviceRecord, evidence: str) -> DeviceRecord:
 
 
 def burning_in(record: DeviceRecord, count: int) -> DeviceRecord:
+    """Nothing happens while the control plane lacks the last certificate: the next one would replace it, and
+    the chain would have a gap there."""
+    if record.certificate is not None:
+        return record
     if record.burn_in == count or record.release_count >= count:
         return record
     return changed(record, Event.BURN_IN, burn_in=count)

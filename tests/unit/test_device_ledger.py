@@ -145,6 +145,16 @@ def test_only_a_burn_in_leads_out_and_is_done_once_for_each_time_it_was_asked(le
     assert (ledger.of(DEVICE).state, ledger.of(DEVICE).release_count) == (State.FREE, 2)
 
 
+def test_a_burn_in_waits_until_the_control_plane_has_the_last_certificate(ledger: DeviceLedger) -> None:
+    ledger.claim(DEVICE, CLAIM, 1)
+    ledger.release(DEVICE, BOOT)
+    cleaned(ledger)
+    ledger.fail(DEVICE, "ill")
+    assert ledger.burn_in(DEVICE, 1).state is State.QUARANTINED
+    ledger.accepted(DEVICE, 1)
+    assert ledger.burn_in(DEVICE, 1).state is State.SANITISING
+
+
 def test_a_certificate_must_follow_the_last_one(ledger: DeviceLedger) -> None:
     ledger.claim(DEVICE, CLAIM, 1)
     ledger.release(DEVICE, BOOT)

@@ -14,7 +14,7 @@ from vfio.health import Weight
 from vfio.sanitise.pipeline import MOST_ROUNDS, NotYet, Unclean, burn_in, sanitise
 from vfio.sanitise.steps import Done, Outcome, Planned, Step, grade, plan
 from vfio.sanitise.subject import Subject
-from vfio.sim.reset import Harm
+from vfio.testing import Harm
 
 TOOL = "vendor:wipe"
 WHOLE = Subject("pci_0000_41_00_0", "whole")

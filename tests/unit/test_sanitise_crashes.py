@@ -20,8 +20,7 @@ from vfio.errors import NotRestored
 from vfio.lifecycle import NotAllowed, State
 from vfio.sanitise.pipeline import Unclean
 from vfio.scan import boot_id
-from vfio.sim.reset import Harm
-from vfio.testing import Crash
+from vfio.testing import Crash, Harm
 
 KEYS = {HOST_ID: {public_key(SEED)}}
 TOOL = "vendor:wipe"
@@ -78,6 +77,7 @@ class Scene:
     def begin(self) -> None:
         """A lease ends, or an operator asks for a burn-in."""
         ledger = self.ledger()
+        ledger.accepted(DEVICE, ledger.of(DEVICE).head.sequence)
         if self.burns_in:
             ledger.fail(DEVICE, "ill")
             ledger.burn_in(DEVICE, ledger.of(DEVICE).release_count + 1)
