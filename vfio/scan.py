@@ -85,17 +85,26 @@ def read_device(sysfs: Sysfs, address: str, known: Mapping[str, PciDevice] = _NO
             is_bridge=code >> 8 in _BRIDGES,
             boot_vga=code >> 8 == _VGA and text("boot_vga") == "1",
             link=physical.link if physical else parse_link(text("max_link_speed"), text("max_link_width")),
-            # Last, for it fails when the function has left: then files were missing that it had.
-            pci_path=bridges_above(sysfs.readlink(path)),
+            # Read last, for it fails when the function has left: then files were missing that it had.
+            pci_path=_path(sysfs.readlink(path), physical),
         )
 
 
 def _identity(folder: Folder) -> tuple[int, ...]:
     """Class, vendor, device and subsystem. `uevent` has all in one read; where not, their files have them."""
     if found := _UEVENT.search(folder.read_text("uevent") or ""):
-        return tuple(int(word, 16) for word in found.groups())
+        return _ids(*found.groups())
     files = ("class", "vendor", "device", "subsystem_vendor", "subsystem_device")
     return tuple(int(folder.read_text(name) or "0", 0) for name in files)
+
+
+def _path(link: str, physical: PciDevice | None) -> tuple[str, ...]:
+    return physical.pci_path if physical else bridges_above(link)
+
+
+@functools.lru_cache(maxsize=256)
+def _ids(*words: str) -> tuple[int, ...]:
+    return tuple(int(word, 16) for word in words)
 
 
 def bridges_above(link: str) -> tuple[str, ...]:
@@ -109,17 +118,11 @@ def parse_bars(text: str) -> tuple[Bar, ...]:
     for index, line in enumerate(text.split("\n", _BAR_COUNT)[:_BAR_COUNT]):
         if not line or line.endswith(_UNUSED):
             continue
-        start, end, flags = (int(word, 16) for word in line.split())
-        if flags and end >= start:
-            bars.append(
-                Bar(
-                    index=index,
-                    size=end - start + 1,
-                    is_64bit=bool(flags & _64BIT),
-                    prefetchable=bool(flags & _PREFETCHABLE),
-                    is_io=bool(flags & _IO),
-                )
-            )
+        start, end, marks = line.split()
+        size, flags = int(end, 16) - int(start, 16) + 1, int(marks, 16)
+        if flags and size > 0:
+            is_64bit, prefetchable = bool(flags & _64BIT), bool(flags & _PREFETCHABLE)
+            bars.append(Bar(index, size, is_64bit, prefetchable, bool(flags & _IO)))
     return tuple(bars)
 
 
