@@ -1,9 +1,9 @@
-"""What a scan costs: CPU milliseconds for a host of 16 cards with 16 VFs each, beside merely reading its files.
+"""What a scan costs: CPU milliseconds for a host of 16 cards with 16 VFs each, beside only reading its files.
 
 .venv/bin/python -m benchmarks.scan
 
-The bar is 50 ms. The baseline lists each function's folder and reads the files that a scan tells of, one open,
-read and close each, and makes nothing of them. A real /sys costs more of the kernel's time for each file.
+The bar is 50 ms. The baseline lists each function's folder and reads the files that a scan tells of, one
+open, read and close each, and makes nothing of them. A real /sys costs the kernel more for each file.
 """
 
 import os
