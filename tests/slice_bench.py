@@ -3,11 +3,13 @@
 A bench asks nothing that only a fake host could answer, so that the lab's real kernel can be one too.
 """
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
+from vfio.errors import SysfsError
 from vfio.journal import Journal
 from vfio.rules import parse_rule
 from vfio.sim.function import Board, Cutting, Sriov, VgpuType
@@ -86,9 +88,52 @@ class Bench:
         return sorted(path.name for path in self.folder.rglob("*") if path.is_file())
 
     @property
+    def smaller(self) -> Plan:
+        """Another layout that the card holds: one slice of the first sort."""
+        return Plan((replace(self.plan.cuts[0], count=1, resource_class="CUSTOM_ONE"),), self.plan.sharing)
+
+    def stumble(self, index: int, number: int, *, lasting: bool) -> None:
+        """The write with this index from now fails with this errno; when `lasting`, all after it do too."""
+        self.sysfs = Stumbling(self.fake, index, number, lasting=lasting).sysfs
+
+    def walk(self) -> None:
+        """No write fails any more."""
+        self.sysfs = self.fake.sysfs
+
+    @property
     def fake(self) -> FakeHost:
         assert self.host is not None, "this case is for fake hosts"
         return self.host
+
+
+class Stumbling:
+    """A kernel that refuses one write, or all from one on; counted over all processes."""
+
+    def __init__(self, host: FakeHost, index: int, number: int, *, lasting: bool) -> None:
+        self._host = host
+        self._left = index
+        self._number = number
+        self._lasting = lasting
+
+    def sysfs(self) -> Sysfs:
+        return Sysfs(self._host.sysfs().root, self)
+
+    def before_read(self, path: str) -> None:
+        """Reads go through."""
+
+    def write(self, path: str, data: bytes) -> None:
+        self._left -= 1
+        if self._left == -1 or (self._lasting and self._left < 0):
+            raise OSError(self._number, os.strerror(self._number))
+        try:
+            self._host.sysfs().write(path, data.decode())
+        except SysfsError as error:
+            raise OSError(error.errno, os.strerror(error.errno)) from error
+
+
+def settled(picture: Mapping[str, str]) -> dict[str, str]:
+    """Without the numbers that a kernel gives anew to each mediated device."""
+    return {path: text for path, text in picture.items() if "iommu_group" not in path}
 
 
 def claim(number: int) -> UUID:
@@ -121,16 +166,16 @@ def vendor_gpu(board: Board, vfs: int = 32) -> FakeFunction:
     return gpu(total_vfs=vfs, vf_product=0x26B9, sriov=Sriov(driver="nvidia", offset=4), board=board)
 
 
-L40S = Board(Cutting.VENDOR_VFIO, "nvidia", 48 * GB, types("L40S", 48, 2, 12, 24, 48), mixed=True)
-T4 = Board(Cutting.PF_MDEV, "nvidia", 16 * GB, types("T4", 16, 1, 4, 8, 16, first=222))
-A40 = Board(Cutting.VF_MDEV, "nvidia", 48 * GB, types("A40", 48, 2, 12, 24, 48, first=557), mixed=True)
+L40S = Board(Cutting.VENDOR_VFIO, "nvidia", 48 * GB, types("L40S", 48, 8, 24, 48), mixed=True)
+T4 = Board(Cutting.PF_MDEV, "nvidia", 16 * GB, types("T4", 16, 4, 8, 16, first=222))
+A40 = Board(Cutting.VF_MDEV, "nvidia", 48 * GB, types("A40", 48, 12, 24, 48, first=557), mixed=True)
 B60 = Board(Cutting.XE, "xe", 24 * GB)
 NPU = FakeFunction(
-    CARD, 0x1ED2, 0x0001, 0x120000, driver="rngd", group=41, numa_node=1, total_vfs=8, vf_product=0x0002,
+    CARD, 0x1ED2, 0x0001, 0x120000, driver="rngd", group=41, numa_node=1, total_vfs=4, vf_product=0x0002,
     sriov=Sriov(driver="rngd"),
 )  # fmt: skip
 XE = FakeFunction(
-    CARD, 0x8086, 0xE211, 0x030000, driver="xe", group=41, total_vfs=7, vf_product=0xE211,
+    CARD, 0x8086, 0xE211, 0x030000, driver="xe", group=41, total_vfs=4, vf_product=0xE211,
     sriov=Sriov(driver="xe", offset=1), board=B60,
 )  # fmt: skip
 
@@ -157,20 +202,20 @@ def vf(folder: Path) -> Bench:
 
 
 def mdev(folder: Path) -> Bench:
-    return bench(folder, Kind.MDEV, gpu(board=T4), Plan((Cut(Kind.MDEV, "nvidia-223", 3),)), None)
+    return bench(folder, Kind.MDEV, gpu(board=T4), Plan((Cut(Kind.MDEV, "nvidia-222", 3),)), None)
 
 
 def mdev_on_vfs(folder: Path) -> Bench:
     """Mixed sizes, one on each virtual function."""
-    plan = Plan((Cut(Kind.MDEV, "nvidia-557", 2), Cut(Kind.MDEV, "nvidia-559", 1)))
-    return bench(folder, Kind.MDEV, vendor_gpu(A40, vfs=8), plan, None)
+    plan = Plan((Cut(Kind.MDEV, "nvidia-557", 2), Cut(Kind.MDEV, "nvidia-558", 1)))
+    return bench(folder, Kind.MDEV, vendor_gpu(A40, vfs=4), plan, None)
 
 
 def vendor(folder: Path) -> Bench:
     """Mixed sizes, and a policy of the card's own scheduler."""
     sharing = Sharing(Policy.EQUAL, 4000)
-    plan = Plan((Cut(Kind.VENDOR_VF, "1101", 1), Cut(Kind.VENDOR_VF, "1102", 1)), sharing)
-    return bench(folder, Kind.VENDOR_VF, vendor_gpu(L40S, vfs=8), plan, "nvidia")
+    plan = Plan((Cut(Kind.VENDOR_VF, "1100", 2), Cut(Kind.VENDOR_VF, "1101", 1)), sharing)
+    return bench(folder, Kind.VENDOR_VF, vendor_gpu(L40S, vfs=4), plan, "nvidia")
 
 
 def xe(folder: Path) -> Bench:

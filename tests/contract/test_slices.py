@@ -1,12 +1,11 @@
 """One suite for all ways of cutting cards: what is offered can be started, and comes back as it was."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.slice_bench import BENCHES, Bench, claim
+from tests.slice_bench import BENCHES, Bench, claim, settled
 from vfio.errors import DeviceBusy, DeviceGone, LayoutRefused
 from vfio.slices.model import Ability, Cut, Kind, Plan, Slice
 
@@ -15,11 +14,6 @@ from vfio.slices.model import Ability, Cut, Kind, Plan, Slice
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     name: str = request.param
     return BENCHES[name](tmp_path)
-
-
-def settled(picture: Mapping[str, str]) -> dict[str, str]:
-    """Without numbers that the kernel gives anew to each mediated device."""
-    return {path: text for path, text in picture.items() if "iommu_group" not in path}
 
 
 def check_held(bench: Bench, each: Slice) -> None:
@@ -63,8 +57,7 @@ def test_applying_what_stands_changes_nothing(bench: Bench) -> None:
 
 def test_another_layout_takes_the_place_of_one_that_stands(bench: Bench) -> None:
     before = bench.picture()
-    first = bench.apply(Plan((replace(bench.plan.cuts[0], count=1),), bench.plan.sharing))
-    assert len(first) == 1
+    assert len(bench.apply(bench.smaller)) == 1
     assert len(bench.apply()) == bench.plan.count
     bench.apply(Plan())
     assert bench.picture() == before
@@ -205,8 +198,7 @@ def test_a_card_of_which_a_slice_is_held_is_not_cut_anew(bench: Bench) -> None:
     made = bench.apply()
     bench.process().prepare(claim(1), made[-1])
     standing = bench.picture()
-    smaller = Plan((replace(bench.plan.cuts[0], count=1, resource_class="CUSTOM_OTHER"),))
-    for plan in (Plan(), smaller):
+    for plan in (Plan(), bench.smaller):
         with pytest.raises(DeviceBusy, match=str(claim(1))):
             bench.apply(plan)
     assert bench.picture() == standing
