@@ -69,7 +69,7 @@ class DeviceLedger:
                 return self.of(device)
             return self._change(device, lambda record: device_record.failed(record, evidence))
 
-    def burn_in(self, device: str, count: int, known: Head | None = None) -> DeviceRecord:
+    def burn_in(self, device: str, count: int, boot_id: str = "", known: Head | None = None) -> DeviceRecord:
         """An operator asked for it the `count`th time. Safe to repeat; waits until the control plane has the
         device's last certificate. `known`: where the control plane knows
         the chain to be; counts where this host's own record was lost."""
@@ -77,7 +77,7 @@ class DeviceLedger:
         def begun(record: DeviceRecord) -> DeviceRecord:
             if device in self._damaged and known is not None:
                 record = record.model_copy(update={"head": known, "generation": known.generation})
-            return device_record.burning_in(record, count)
+            return device_record.burning_in(record, count, boot_id)
 
         return self._change(device, begun)
 

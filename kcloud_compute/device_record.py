@@ -97,6 +97,8 @@ def certified(record: DeviceRecord, certificate: Certificate) -> DeviceRecord:
         burn_in=None,
         release_count=_burn_ins(record),
         certificate=certificate,
+        before={},
+        before_boot="",
         head=Head(sequence=sequence, hash=fingerprint(certificate), generation=generation),
     )
 
@@ -112,14 +114,20 @@ def failed(record: DeviceRecord, evidence: str) -> DeviceRecord:
     )
 
 
-def burning_in(record: DeviceRecord, count: int) -> DeviceRecord:
+def rebooted(record: DeviceRecord, boot_id: str) -> bool:
+    """Whether the host was started anew since the last lease (vfio.sanitise.subject.Subject)."""
+    return "" not in (record.lease_boot, boot_id) and record.lease_boot != boot_id
+
+
+def burning_in(record: DeviceRecord, count: int, boot_id: str) -> DeviceRecord:
     """Nothing happens while the control plane lacks the last certificate: the next one would replace it, and
     the chain would have a gap there."""
     if record.certificate is not None:
         return record
     if record.burn_in == count or record.release_count >= count:
         return record
-    return changed(record, Event.BURN_IN, burn_in=count)
+    # Where no lease is known, one may have been forgotten: it is taken to have ended in this boot.
+    return changed(record, Event.BURN_IN, burn_in=count, lease_boot=record.lease_boot or boot_id)
 
 
 def accepted(record: DeviceRecord, sequence: int) -> DeviceRecord:

@@ -14,7 +14,7 @@ from kcloud_common.signing import fingerprint, public_key, sign, verify_chain
 from kcloud_compute.cleaning import Identity, certificate_of
 from kcloud_compute.device_key import KeyUnusable, load_or_make
 from kcloud_compute.device_ledger import DeviceLedger
-from kcloud_compute.device_record import DeviceRecord, Head, StaleLease
+from kcloud_compute.device_record import DeviceRecord, Head, StaleLease, rebooted
 from tests.thoroughness import examples
 from tests.unit.cleaning_world import DEVICE, HOST_ID, SEED, signatory
 from vfio.lifecycle import Event, NotAllowed, State
@@ -132,14 +132,14 @@ def test_quarantine_keeps_its_evidence_over_restarts_and_collects_more(
 
 def test_only_a_burn_in_leads_out_and_is_done_once_for_each_time_it_was_asked(ledger: DeviceLedger) -> None:
     ledger.fail(DEVICE, "ill")
-    begun = ledger.burn_in(DEVICE, 1)
+    begun = ledger.burn_in(DEVICE, 1, BOOT)
     assert (begun.state, begun.burn_in) == (State.SANITISING, 1)
-    assert ledger.burn_in(DEVICE, 1) == begun
+    assert ledger.burn_in(DEVICE, 1, BOOT) == begun
     ledger.fail(DEVICE, "still ill")
     record = ledger.of(DEVICE)
     assert (record.state, record.release_count, record.reason) == (State.QUARANTINED, 1, "still ill")
-    assert ledger.burn_in(DEVICE, 1).state is State.QUARANTINED
-    ledger.burn_in(DEVICE, 2)
+    assert ledger.burn_in(DEVICE, 1, BOOT).state is State.QUARANTINED
+    ledger.burn_in(DEVICE, 2, BOOT)
     made = cleaned(ledger)
     assert (made.occasion, made.claim_id) == ("burn-in", None)
     assert (ledger.of(DEVICE).state, ledger.of(DEVICE).release_count) == (State.FREE, 2)
@@ -150,9 +150,9 @@ def test_a_burn_in_waits_until_the_control_plane_has_the_last_certificate(ledger
     ledger.release(DEVICE, BOOT)
     cleaned(ledger)
     ledger.fail(DEVICE, "ill")
-    assert ledger.burn_in(DEVICE, 1).state is State.QUARANTINED
+    assert ledger.burn_in(DEVICE, 1, BOOT).state is State.QUARANTINED
     ledger.accepted(DEVICE, 1)
-    assert ledger.burn_in(DEVICE, 1).state is State.SANITISING
+    assert ledger.burn_in(DEVICE, 1, BOOT).state is State.SANITISING
 
 
 def test_a_certificate_must_follow_the_last_one(ledger: DeviceLedger) -> None:
@@ -223,15 +223,31 @@ def test_a_lost_record_can_take_up_the_chain_where_the_control_plane_knows_it(tm
     DeviceLedger(folder)
     (folder / f"{DEVICE}.json").write_text("lost")
     ledger = DeviceLedger(folder)
-    ledger.burn_in(DEVICE, 1, Head(sequence=6, hash="a" * 64, generation=5))
+    ledger.burn_in(DEVICE, 1, BOOT, Head(sequence=6, hash="a" * 64, generation=5))
     made = cleaned(DeviceLedger(folder))
     assert (made.sequence, made.previous, made.generation) == (7, "a" * 64, 5)
 
 
 def test_a_sound_record_does_not_listen_to_others_about_its_chain(ledger: DeviceLedger) -> None:
     ledger.fail(DEVICE, "ill")
-    ledger.burn_in(DEVICE, 1, Head(sequence=6, hash="a" * 64, generation=5))
+    ledger.burn_in(DEVICE, 1, BOOT, Head(sequence=6, hash="a" * 64, generation=5))
     assert cleaned(ledger).previous == NO_CERTIFICATE
+
+
+def test_only_a_start_of_the_host_after_the_last_known_lease_counts_as_one(ledger: DeviceLedger) -> None:
+    assert not rebooted(ledger.of(DEVICE), "boot-2")
+    ledger.claim(DEVICE, CLAIM, 1)
+    ledger.release(DEVICE, BOOT)
+    assert not rebooted(ledger.of(DEVICE), BOOT)
+    assert rebooted(ledger.of(DEVICE), "boot-2")
+    assert not rebooted(ledger.of(DEVICE), "")
+
+
+def test_a_lease_that_may_have_been_forgotten_ended_in_this_boot(ledger: DeviceLedger) -> None:
+    ledger.fail(DEVICE, "ill")
+    record = ledger.burn_in(DEVICE, 1, BOOT)
+    assert not rebooted(record, BOOT)
+    assert rebooted(record, "boot-2")
 
 
 def test_notes_of_another_boot_do_not_come_back(ledger: DeviceLedger, tmp_path: Path) -> None:
@@ -267,7 +283,7 @@ def act(ledger: DeviceLedger, name: str) -> None:
     elif name == "fail":
         ledger.fail(DEVICE, "ill")
     elif name == "burn in":
-        ledger.burn_in(DEVICE, record.release_count + 1)
+        ledger.burn_in(DEVICE, record.release_count + 1, BOOT)
     elif name == "note":
         ledger.notes(DEVICE, BOOT).write({"a": "1"})
     elif name == "accepted":

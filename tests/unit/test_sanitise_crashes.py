@@ -74,16 +74,19 @@ class Scene:
     def record(self) -> DeviceRecord:
         return self.ledger().of(DEVICE)
 
+    def boot(self) -> str:
+        return boot_id(self.place.host.sysfs()) or ""
+
     def begin(self) -> None:
         """A lease ends, or an operator asks for a burn-in."""
         ledger = self.ledger()
         ledger.accepted(DEVICE, ledger.of(DEVICE).head.sequence)
         if self.burns_in:
             ledger.fail(DEVICE, "ill")
-            ledger.burn_in(DEVICE, ledger.of(DEVICE).release_count + 1)
+            ledger.burn_in(DEVICE, ledger.of(DEVICE).release_count + 1, self.boot())
         else:
             ledger.claim(DEVICE, CLAIM, ledger.of(DEVICE).generation + 1)
-            ledger.release(DEVICE, boot_id(self.place.host.sysfs()) or "")
+            ledger.release(DEVICE, self.boot())
 
     def clean(
         self, checkpoint: Callable[[str], None] = passes, give_back: Callable[[], None] = gives_back
@@ -181,7 +184,7 @@ def test_killed_at_any_line_a_harmed_device_ends_in_quarantine_with_evidence(sce
         assert "fatal errors" in record.reason
         assert "done before: fence, stop" in record.reason
         scene.place.host.relent()
-        scene.ledger().burn_in(DEVICE, record.release_count + 1)
+        scene.ledger().burn_in(DEVICE, record.release_count + 1, scene.boot())
         scene.clean()
         scene.check()
         if not died:
@@ -214,7 +217,7 @@ def test_every_write_that_fails_ends_in_quarantine_with_evidence(scene: Scene, n
         scene.check()
         assert f"errno {number}" in scene.record().reason
         scene.place.host.relent()
-        scene.ledger().burn_in(DEVICE, scene.record().release_count + 1)
+        scene.ledger().burn_in(DEVICE, scene.record().release_count + 1, scene.boot())
         scene.clean()
         assert scene.record().state is State.FREE
 
