@@ -1,28 +1,32 @@
 """`kcloud doctor`: looks at this host, says what is wrong with it and which command mends it."""
 
 import argparse
-import json
+import fcntl
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from kcloud_cli.doctor_checks import Facts, Finding, Severity, examine, exit_status
-from vfio.driver import VFIO_PCI, driver_known
+from kcloud_cli.doctor_checks import Running, diagnose, exit_status
+from vfio.doctor.finding import Finding, Severity
+from vfio.doctor.gather import gather
+from vfio.doctor.report import as_json, as_text, described
 from vfio.errors import SysfsError
-from vfio.hostuse import in_use
-from vfio.offer import OfferRule, offers, parse_rule
-from vfio.reading import lines
-from vfio.scan import scan
+from vfio.offer import OfferRule, parse_rule
 from vfio.sysfs import Sysfs
 
-_MARKS = {Severity.OK: "ok  ", Severity.INFO: "info", Severity.WARNING: "WARN", Severity.ERROR: "FAIL"}
+_KVM_GET_API_VERSION, _KVM_API = 0xAE00, 12
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("doctor", help="say what is wrong with this host, and what mends it")
-    parser.add_argument("--json", action="store_true", help="findings as JSON")
+    parser = subparsers.add_parser(
+        "doctor",
+        help="say what is wrong with this host, and what mends it",
+        epilog="Exit status: 0 no error (with --strict: nor warning); 1 an error; 2 a request without sense.",
+    )
+    parser.add_argument("--json", action="store_true", help="the report as JSON (docs/doctor.md)")
+    parser.add_argument("--strict", action="store_true", help="end with 1 for warnings too")
     parser.add_argument(
         "--offer", action="append", metavar="RULE", help="judge devices by this rule (may be repeated)"
     )
@@ -35,7 +39,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--libvirt-uri", default="qemu:///system", metavar="URI")
     parser.add_argument(
-        "--root", type=Path, default=Path("/"), metavar="DIR", help="look at /sys and /proc in DIR instead"
+        "--root",
+        type=Path,
+        default=Path("/"),
+        metavar="DIR",
+        help="look at the files of a host in DIR instead",
     )
     parser.set_defaults(run=run)
 
@@ -47,21 +55,33 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"kcloud doctor: {error}", file=sys.stderr)
         return 2
+    running = None
     try:
-        findings = examine(_gather(options, rules))
+        running = _look(options, rules)
+        findings = diagnose(running)
     except SysfsError as error:
-        findings = (
-            Finding(
-                "host",
-                "host_unreadable",
-                Severity.ERROR,
-                "this host cannot be read",
-                str(error),
-                "run as root",
-            ),
-        )
-    print(_as_json(findings) if options.json else _as_text(findings))
-    return exit_status(findings)
+        findings = (_unreadable(error),)
+    status = exit_status(findings, strict=options.strict)
+    facts = running.facts if running else None
+    host = _described(running) if running else {}
+    print(as_json(findings, facts, host, status) if options.json else as_text(findings, facts, host))
+    return status
+
+
+def _described(running: Running) -> dict[str, object]:
+    return described(running.facts) | {"kvm": running.kvm, "libvirt": running.libvirt}
+
+
+def _unreadable(error: SysfsError) -> Finding:
+    return Finding(
+        Severity.ERROR,
+        "this host cannot be read",
+        "nothing else is known of it",
+        str(error),
+        "run as root",
+        code="host_unreadable",
+        check="host",
+    )
 
 
 def _rule_texts(options: argparse.Namespace) -> Sequence[str]:
@@ -80,73 +100,40 @@ def _rule_texts(options: argparse.Namespace) -> Sequence[str]:
     return devices.offer
 
 
-def _gather(options: argparse.Namespace, rules: Sequence[OfferRule]) -> Facts:
-    sysfs = Sysfs(options.root)
-    snapshot = scan(sysfs)
-    kernel = "".join(lines(sysfs, "proc/sys/kernel/osrelease"))
-    facts = Facts(
-        snapshot=snapshot,
-        result=offers(snapshot, rules, in_use(sysfs)),
-        kernel=kernel,
-        command_line="".join(lines(sysfs, "proc/cmdline")),
-        vfio_loaded=driver_known(sysfs, VFIO_PCI),
-        vfio_installed=_has_module(sysfs, kernel),
-        cpu_flags=_cpu_flags(sysfs),
-    )
+def _look(options: argparse.Namespace, rules: Sequence[OfferRule]) -> Running:
+    running = Running(gather(Sysfs(options.root), rules))
     if options.root != Path("/"):
-        return facts  # what follows asks the running system, not a folder
-    return _with_libvirt(replace(facts, kvm=_kvm()), options.libvirt_uri)
-
-
-def _has_module(sysfs: Sysfs, kernel: str) -> bool:
-    listed = (
-        *lines(sysfs, f"lib/modules/{kernel}/modules.dep"),
-        *lines(sysfs, f"lib/modules/{kernel}/modules.builtin"),
-    )
-    return any("/vfio-pci.ko" in line.partition(":")[0] for line in listed)
-
-
-def _cpu_flags(sysfs: Sysfs) -> frozenset[str]:
-    words = next((line for line in lines(sysfs, "proc/cpuinfo") if line.startswith("flags")), "")
-    return frozenset(words.partition(":")[2].split())
+        return running  # what follows asks the running system, not a folder
+    return _with_libvirt(replace(running, kvm=_kvm()), options.libvirt_uri)
 
 
 def _kvm() -> str:
     try:
-        os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+        handle = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return "absent"
     except OSError as error:
         return str(error)
-    return "usable"
+    try:
+        version = fcntl.ioctl(handle, _KVM_GET_API_VERSION)
+    except OSError as error:
+        return str(error)
+    finally:
+        os.close(handle)
+    return "usable" if version == _KVM_API else f"it speaks version {version}, not {_KVM_API}"
 
 
-def _with_libvirt(facts: Facts, uri: str) -> Facts:
+def _with_libvirt(running: Running, uri: str) -> Running:
     try:
         from hypervisor_drivers.driver import DriverError
         from hypervisor_drivers.libvirt.driver import open_driver
     except ImportError:
-        return replace(facts, libvirt_missing=True)
+        return replace(running, libvirt_missing=True)
     driver = open_driver(uri, "qemu")  # not `auto`: that boots a trial guest
     try:
         found = driver.capabilities()
     except DriverError as error:
-        return replace(facts, libvirt_error=str(error))
+        return replace(running, libvirt_error=str(error))
     finally:
         driver.close()
-    return replace(facts, libvirt=f"{found.hypervisor_type} {found.version}")
-
-
-def _as_json(findings: Sequence[Finding]) -> str:
-    report = {"ok": exit_status(findings) == 0, "findings": [asdict(finding) for finding in findings]}
-    return json.dumps(report, indent=2)
-
-
-def _as_text(findings: Sequence[Finding]) -> str:
-    out = []
-    for finding in findings:
-        out.append(f"{_MARKS[finding.severity]}  {finding.check}: {finding.summary}")
-        if finding.severity is not Severity.OK:
-            out += [f"      {line}" for line in (finding.evidence,) if line]
-            out += [f"      mend: {line}" for line in (finding.mend,) if line]
-    return "\n".join(out)
+    return replace(running, libvirt=f"{found.hypervisor_type} {found.version}")

@@ -1,47 +1,25 @@
-"""Decides what is wrong with a host and which command mends it. Pure: facts in, findings out.
+"""Decides what keeps a host from running guests at all: KVM, libvirt, QEMU, tools, networks. Pure.
 
-A check is a named function in CHECKS; adding one is adding a function. `code` is stable, texts are not.
+What it needs to give devices to guests is judged by `vfio.doctor`; both make the doctor's report.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
-from vfio.device import Snapshot
-from vfio.offer import OfferResult
+from vfio.doctor.checks import CHECKS as DEVICE_CHECKS
+from vfio.doctor.facts import Facts
+from vfio.doctor.finding import Checks, Finding, Severity, by_gravity, examine
 
-
-class Severity(StrEnum):
-    OK = "ok"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    """Servers, or servers with accelerators where the host has some, cannot run here."""
+_KVM_MODULES = {"vmx": "kvm_intel", "svm": "kvm_amd"}
+_TOOLS = {("qemu-img",): "qemu-utils", ("genisoimage", "xorriso"): "genisoimage"}
+"""Programs that the agent runs, one of each line, and the packages that bring them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """`evidence` is what was seen and where; `mend` the command or step that would change it."""
+class Running:
+    """What the running system answered besides its files. None for what was not asked."""
 
-    check: str
-    code: str
-    severity: Severity
-    summary: str
-    evidence: str = ""
-    mend: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that the checks may know. None for what was not looked at."""
-
-    snapshot: Snapshot
-    result: OfferResult
-    kernel: str
-    command_line: str
-    vfio_loaded: bool
-    vfio_installed: bool
-    cpu_flags: frozenset[str] = frozenset()
+    facts: Facts
     kvm: str | None = None
     """`usable`, `absent`, or why it cannot be opened."""
     libvirt: str | None = None
@@ -51,141 +29,178 @@ class Facts:
     """The Python binding is not installed."""
 
 
-Check = Callable[[Facts], Iterator[Finding]]
-
-
-def examine(facts: Facts) -> tuple[Finding, ...]:
-    """All findings, in the order of the checks."""
-    return tuple(finding for check in CHECKS.values() for finding in check(facts))
-
-
-def exit_status(findings: Sequence[Finding]) -> int:
-    return int(any(finding.severity is Severity.ERROR for finding in findings))
-
-
-def check_iommu(facts: Facts) -> Iterator[Finding]:
-    groups = facts.snapshot.groups
-    if groups:
-        yield Finding("iommu", "iommu_on", Severity.OK, f"the IOMMU is on: {len(groups)} groups")
-        return
-    wanted = any(refusal.code == "no_iommu_group" for refusal in facts.result.refusals)
-    yield Finding(
-        "iommu",
-        "iommu_off",
-        Severity.ERROR if wanted else Severity.WARNING,
-        "there are no IOMMU groups: no device can be given to a guest",
-        f"/sys/kernel/iommu_groups is empty; kernel command line: {facts.command_line or '(unknown)'}",
-        "switch VT-d or AMD-Vi on in the firmware, then: sed -i "
-        "'s/^GRUB_CMDLINE_LINUX=\"/&intel_iommu=on /' /etc/default/grub && update-grub && reboot",
-    )
-
-
-def check_vfio(facts: Facts) -> Iterator[Finding]:
-    if facts.vfio_loaded:
-        yield Finding("vfio", "vfio_loaded", Severity.OK, "the vfio-pci driver is loaded")
-        return
-    severity = Severity.ERROR if facts.result.offers else Severity.WARNING
-    if facts.vfio_installed:
-        mend = "modprobe vfio-pci && echo vfio-pci > /etc/modules-load.d/kcloud.conf"
+def kvm_absent(running: Running) -> Iterator[Finding]:
+    """The processor cannot run guests by itself: they are emulated."""
+    if running.kvm == "absent" and not _kvm_module(running):
         yield Finding(
-            "vfio",
-            "vfio_not_loaded",
-            severity,
-            "vfio-pci is not loaded",
-            "/sys/bus/pci/drivers lacks it",
-            mend,
-        )
-        return
-    yield Finding(
-        "vfio",
-        "vfio_not_installed",
-        severity,
-        f"kernel {facts.kernel} has no vfio-pci module",
-        f"/lib/modules/{facts.kernel} names none (kernels made for clouds often lack it)",
-        "apt-get install linux-image-amd64 && reboot",
-    )
-
-
-def check_devices(facts: Facts) -> Iterator[Finding]:
-    for offer in facts.result.offers:
-        yield Finding(
-            "devices",
-            "device_offered",
-            Severity.OK,
-            f"{offer.name} ({offer.model}) is offered as {offer.resource_class}",
-            f"IOMMU group {offer.iommu_group}: {', '.join(offer.addresses)}",
-        )
-    for refusal in facts.result.refusals:
-        reason, _, way_out = refusal.reason.partition(" Way out: ")
-        yield Finding(
-            "devices",
-            f"device_{refusal.code}",
             Severity.WARNING,
-            f"{', '.join(refusal.addresses)} cannot be offered",
-            reason,
-            way_out,
-        )
-    if not facts.result.offers and not facts.result.refusals:
-        count = len(facts.snapshot.devices)
-        yield Finding(
-            "devices",
-            "no_devices",
-            Severity.INFO,
-            "no accelerator found",
-            f"none of {count} PCI functions fits a rule",
-            "name one by a rule in [devices] offer, such as class:1200 or an address",
-        )
-
-
-def check_kvm(facts: Facts) -> Iterator[Finding]:
-    if facts.kvm is None:
-        return
-    if facts.kvm == "usable":
-        yield Finding(
-            "kvm",
-            "kvm_present",
-            Severity.OK,
-            "/dev/kvm can be opened",
-            "the agent tries a guest on it at start",
-        )
-    elif facts.kvm != "absent":
-        mend = "run as root, or: usermod -aG kvm USER"
-        yield Finding("kvm", "kvm_denied", Severity.WARNING, "/dev/kvm cannot be opened", facts.kvm, mend)
-    elif module := next((name for flag, name in _KVM_MODULES.items() if flag in facts.cpu_flags), None):
-        summary = "no /dev/kvm though the processor has virtualisation: guests will be emulated, and slow"
-        yield Finding("kvm", "kvm_not_loaded", Severity.WARNING, summary, "", f"modprobe {module}")
-    else:
-        yield Finding(
-            "kvm",
-            "kvm_absent",
-            Severity.WARNING,
-            "no hardware virtualisation: guests will be emulated, and slow",
-            "neither vmx nor svm in /proc/cpuinfo",
+            "no hardware virtualisation",
+            "guests are emulated, and slow",
+            "no /dev/kvm; neither vmx nor svm in /proc/cpuinfo",
             "switch it on in the firmware (or nested virtualisation in the hypervisor above)",
         )
 
 
-_KVM_MODULES = {"vmx": "kvm_intel", "svm": "kvm_amd"}
-
-
-def check_libvirt(facts: Facts) -> Iterator[Finding]:
-    if facts.libvirt is not None:
-        yield Finding("libvirt", "libvirt_answers", Severity.OK, f"libvirt answers: {facts.libvirt}")
-    elif facts.libvirt_missing:
-        summary = "the Python binding of libvirt is not installed here"
-        mend = "apt-get install libvirt-dev pkg-config gcc && pip install 'kcloud[libvirt]'"
-        yield Finding("libvirt", "libvirt_binding_missing", Severity.ERROR, summary, "import libvirt", mend)
-    elif facts.libvirt_error is not None:
-        mend = "systemctl enable --now libvirtd (apt-get install libvirt-daemon-system when it is missing)"
+def kvm_not_loaded(running: Running) -> Iterator[Finding]:
+    """The processor could run guests by itself, and the kernel's module for it is not loaded."""
+    if running.kvm == "absent" and (module := _kvm_module(running)):
         yield Finding(
-            "libvirt", "libvirt_silent", Severity.ERROR, "libvirt does not answer", facts.libvirt_error, mend
+            Severity.WARNING,
+            "there is no /dev/kvm though the processor has virtualisation",
+            "guests are emulated, and slow",
+            f"no /dev/kvm; /proc/cpuinfo has the flag of {module}",
+            f"modprobe {module}",
         )
 
 
-CHECKS: Mapping[str, Check] = {
-    "iommu": check_iommu,
-    "vfio": check_vfio,
-    "devices": check_devices,
-    "kvm": check_kvm,
-    "libvirt": check_libvirt,
+def kvm_denied(running: Running) -> Iterator[Finding]:
+    """/dev/kvm is there and does not work."""
+    if running.kvm not in (None, "usable", "absent"):
+        yield Finding(
+            Severity.WARNING,
+            "/dev/kvm cannot be used",
+            "guests are emulated, and slow",
+            f"/dev/kvm: {running.kvm}",
+            "run as root, or: usermod -aG kvm USER",
+        )
+
+
+def kvm_paravirtual(running: Running) -> Iterator[Finding]:
+    """/dev/kvm is another hypervisor's imitation, on which usual guest kernels hang."""
+    loaded = running.facts.kernel.loaded or frozenset()
+    if running.kvm == "usable" and "kvm_pvm" in loaded and not loaded & set(_KVM_MODULES.values()):
+        yield Finding(
+            Severity.WARNING,
+            "/dev/kvm is paravirtual (kvm_pvm)",
+            "usual guest kernels hang on it: the agent tries one at start and then emulates, which is slow",
+            "/proc/modules has kvm_pvm, neither kvm_intel nor kvm_amd",
+            "run kcloud on hardware, or with nested virtualisation in the hypervisor above",
+        )
+
+
+def _kvm_module(running: Running) -> str | None:
+    flags = running.facts.cpu.flags
+    return next((module for flag, module in _KVM_MODULES.items() if flag in flags), None)
+
+
+def libvirt_binding_missing(running: Running) -> Iterator[Finding]:
+    """The agent's Python has no libvirt."""
+    if running.libvirt_missing:
+        yield Finding(
+            Severity.ERROR,
+            "the Python binding of libvirt is not installed here",
+            "the agent cannot run guests",
+            "import libvirt failed",
+            "apt-get install libvirt-dev pkg-config gcc && pip install 'kcloud[libvirt]'",
+        )
+
+
+def libvirt_silent(running: Running) -> Iterator[Finding]:
+    """libvirt's daemon does not answer."""
+    if running.libvirt_error is not None:
+        yield Finding(
+            Severity.ERROR,
+            "libvirt does not answer",
+            "the agent cannot run guests",
+            running.libvirt_error,
+            "systemctl enable --now libvirtd (apt-get install libvirt-daemon-system when it is missing)",
+        )
+
+
+def qemu_missing(running: Running) -> Iterator[Finding]:
+    """There is no QEMU for libvirt to start."""
+    programs = running.facts.programs
+    if programs is None or running.libvirt is not None:
+        return  # libvirt that answers has found one, wherever it is
+    if not any(name.startswith(("qemu-system-", "qemu-kvm")) for name in programs):
+        yield Finding(
+            Severity.ERROR,
+            "QEMU is not installed",
+            "no guest can run here",
+            "no qemu-system-* in /usr/bin and its like",
+            "apt-get install qemu-system-x86",
+        )
+
+
+def tool_missing(running: Running) -> Iterator[Finding]:
+    """A program that the agent runs is not installed."""
+    programs = running.facts.programs
+    for names, package in _TOOLS.items():
+        if programs is not None and programs.isdisjoint(names):
+            yield Finding(
+                Severity.ERROR,
+                f"{' or '.join(names)} is not installed",
+                "no server can be built here",
+                f"{' and '.join(names)} are in none of /usr/bin, /usr/sbin, /usr/local",
+                f"apt-get install {package}",
+            )
+
+
+def tun_missing(running: Running) -> Iterator[Finding]:
+    """The kernel makes no taps, which every guest's network card hangs on."""
+    files, installed = running.facts.device_files, running.facts.kernel.installed
+    if files is not None and "net/tun" not in files and "tun" not in (installed or ()):
+        yield Finding(
+            Severity.ERROR,
+            "the kernel has no taps",
+            "guests with a network card do not start",
+            "no /dev/net/tun, and no module tun in /lib/modules",
+            "modprobe tun || (apt-get install linux-image-amd64 && reboot)",
+        )
+
+
+def bridge_missing(running: Running) -> Iterator[Finding]:
+    """The kernel makes no bridges, which guests' networks are."""
+    kernel = running.facts.kernel
+    if kernel.installed is not None and "bridge" not in kernel.installed | (kernel.loaded or frozenset()):
+        yield Finding(
+            Severity.ERROR,
+            "the kernel has no bridges",
+            "guests have no network",
+            f"no module bridge in /lib/modules/{kernel.release}",
+            "apt-get install linux-image-amd64 && reboot",
+        )
+
+
+def firewall_missing(running: Running) -> Iterator[Finding]:
+    """Neither nft nor iptables is there, with which libvirt makes a network that reaches out."""
+    programs = running.facts.programs
+    if programs is not None and not programs & {"nft", "iptables"}:
+        yield Finding(
+            Severity.WARNING,
+            "neither nft nor iptables is installed",
+            "guests reach nothing outside, and nothing keeps them from using each other's addresses",
+            "nft and iptables are in none of /usr/bin, /usr/sbin, /usr/local",
+            "apt-get install nftables iptables",
+        )
+
+
+def dnsmasq_missing(running: Running) -> Iterator[Finding]:
+    """The program that gives guests their addresses on libvirt's own networks is not there."""
+    programs = running.facts.programs
+    if programs is not None and "dnsmasq" not in programs:
+        yield Finding(
+            Severity.WARNING,
+            "dnsmasq is not installed",
+            "the built-in network does not start: guests on it get no address",
+            "dnsmasq is in none of /usr/bin, /usr/sbin, /usr/local",
+            "apt-get install dnsmasq-base",
+        )
+
+
+HOST_CHECKS: Checks[Running] = {
+    "kvm": (kvm_absent, kvm_not_loaded, kvm_denied, kvm_paravirtual),
+    "libvirt": (libvirt_binding_missing, libvirt_silent, qemu_missing),
+    "tools": (tool_missing, tun_missing, bridge_missing, firewall_missing, dnsmasq_missing),
 }
+
+
+def diagnose(running: Running) -> tuple[Finding, ...]:
+    """Everything that is wrong, the gravest first."""
+    return by_gravity(iter((*examine(running.facts, DEVICE_CHECKS), *examine(running, HOST_CHECKS))))
+
+
+def exit_status(findings: tuple[Finding, ...], *, strict: bool = False) -> int:
+    """1 when there is an error, or with `strict` a warning; notes never count."""
+    counted = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
+    return int(any(finding.severity in counted for finding in findings))

@@ -1,85 +1,90 @@
-"""`kcloud doctor` finds what keeps a host from giving devices to guests, and names what mends it."""
+"""`kcloud doctor`, the command: what it prints, how it ends, and what only the running system can tell."""
 
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kcloud_cli import main
-from kcloud_cli.doctor_checks import CHECKS, Facts, Finding, Severity, examine, exit_status
-from vfio.hostuse import in_use
-from vfio.offer import offers
-from vfio.scan import scan
+from kcloud_cli.doctor_checks import HOST_CHECKS, Running, diagnose, exit_status
+from tests.conftest import ROOT
+from tests.unit.doctor_hosts import config, healthy, modules
+from vfio.doctor.checks import CHECKS
+from vfio.doctor.facts import CpuFacts
+from vfio.doctor.finding import Finding, Severity
+from vfio.doctor.gather import gather
+from vfio.sim.config_space import all_ones
 from vfio.testing import FakeFunction, FakeHost, gpu_host
 
-
-def facts_of(host: FakeHost) -> Facts:
-    sysfs = host.sysfs()
-    snapshot = scan(sysfs)
-    return Facts(
-        snapshot=snapshot,
-        result=offers(snapshot, (), in_use(sysfs)),
-        kernel="6.12.0-amd64",
-        command_line="quiet",
-        vfio_loaded=True,
-        vfio_installed=True,
-        kvm="usable",
-        libvirt="QEMU 10.0.2",
-    )
+CARD = "0000:21:00.0"
 
 
 @pytest.fixture
-def healthy(tmp_path: Path) -> Facts:
-    return facts_of(gpu_host(tmp_path / "host"))
+def host(tmp_path: Path) -> FakeHost:
+    return healthy("l40s-x2", tmp_path / "host")
 
 
-def found(facts: Facts, code: str) -> Finding:
-    (finding,) = (finding for finding in examine(facts) if finding.code == code)
+@pytest.fixture
+def running(host: FakeHost) -> Running:
+    return Running(gather(host.sysfs()), kvm="usable", libvirt="QEMU 10.0.2")
+
+
+def found(running: Running, code: str) -> Finding:
+    (finding,) = (finding for finding in diagnose(running) if finding.code == code)
     return finding
 
 
-def test_a_healthy_host_has_only_good_findings_one_for_each_check(healthy: Facts) -> None:
-    findings = examine(healthy)
-    assert {finding.severity for finding in findings} == {Severity.OK}
-    assert [finding.check for finding in findings] == list(CHECKS)
-    assert exit_status(findings) == 0
+def bare(folder: Path, *, card: bool = False) -> FakeHost:
+    """A host without an IOMMU."""
+    host = FakeHost(folder)
+    if card:
+        host.add(FakeFunction("0000:41:00.0", 0x10DE, 0x20B5, 0x030200))
+    return host
 
 
-def test_an_offered_device_is_shown_with_its_class_and_group(healthy: Facts) -> None:
-    finding = found(healthy, "device_offered")
-    assert "PGPU" in finding.summary
-    assert finding.evidence == "IOMMU group 41: 0000:41:00.0"
+def test_a_healthy_host_has_no_findings(running: Running) -> None:
+    assert diagnose(running) == ()
+    assert exit_status((), strict=True) == 0
 
 
 def test_no_iommu_is_an_error_only_where_there_is_an_accelerator(tmp_path: Path) -> None:
-    host = FakeHost(tmp_path / "bare")
-    assert found(facts_of(host), "iommu_off").severity is Severity.WARNING
-    host.add(FakeFunction("0000:41:00.0", 0x10DE, 0x20B5, 0x030200))
-    finding = found(facts_of(host), "iommu_off")
+    without = Running(gather(bare(tmp_path / "without").sysfs()))
+    assert found(without, "iommu_off").severity is Severity.WARNING
+    finding = found(Running(gather(bare(tmp_path / "with", card=True).sysfs())), "iommu_off")
     assert finding.severity is Severity.ERROR
     assert "intel_iommu=on" in finding.mend
-    assert "quiet" in finding.evidence
 
 
-def test_a_module_that_is_only_not_loaded_is_loaded_by_modprobe(healthy: Facts) -> None:
-    finding = found(replace(healthy, vfio_loaded=False), "vfio_not_loaded")
-    assert finding.severity is Severity.ERROR
-    assert finding.mend.startswith("modprobe vfio-pci")
-
-
-def test_a_kernel_without_the_module_needs_another_kernel(healthy: Facts) -> None:
-    finding = found(replace(healthy, vfio_loaded=False, vfio_installed=False), "vfio_not_installed")
-    assert "6.12.0-amd64" in finding.summary
-    assert "linux-image-amd64" in finding.mend
+@pytest.mark.parametrize(
+    ("vendor", "table", "words", "mend"),
+    [
+        ("GenuineIntel", "DMAR", "quiet", "intel_iommu=on"),
+        ("AuthenticAMD", "IVRS", "quiet", "amd_iommu=on"),
+        ("GenuineIntel", "DMAR", "intel_iommu=on", "dmesg"),
+        ("GenuineIntel", "", "intel_iommu=on", "firmware"),
+    ],
+)
+def test_what_switches_the_iommu_on_depends_on_what_is_off(
+    tmp_path: Path, vendor: str, table: str, words: str, mend: str
+) -> None:
+    host = bare(tmp_path / "host", card=True)
+    host.put("proc/cpuinfo", f"vendor_id : {vendor}\n")
+    host.put("proc/cmdline", f"{words}\n")
+    if table:
+        host.put(f"sys/firmware/acpi/tables/{table}", "")
+    finding = found(Running(gather(host.sysfs())), "iommu_off")
+    assert mend in finding.mend
+    assert ("firmware" in finding.mend) == (not table)
 
 
 def test_a_refused_device_comes_with_its_reason_and_way_out(tmp_path: Path) -> None:
     host = gpu_host(tmp_path / "host")
     host.add(FakeFunction("0000:42:00.0", 0x8086, 0x10C9, 0x020000, driver="igb", group=41))
-    finding = found(facts_of(host), "device_group_shared")
+    finding = found(Running(gather(host.sysfs())), "device_group_shared")
     assert "0000:42:00.0 is not offered by any rule" in finding.evidence
     assert "ACS" in finding.mend
 
@@ -92,61 +97,102 @@ def test_a_refused_device_comes_with_its_reason_and_way_out(tmp_path: Path) -> N
         ("[Errno 13] Permission denied", {"svm"}, "kvm_denied"),
     ],
 )
-def test_what_is_wrong_with_kvm_is_told_apart(healthy: Facts, kvm: str, flags: set[str], code: str) -> None:
-    finding = found(replace(healthy, kvm=kvm, cpu_flags=frozenset(flags)), code)
+def test_what_is_wrong_with_kvm_is_told_apart(running: Running, kvm: str, flags: set[str], code: str) -> None:
+    cpu = CpuFacts(flags=frozenset(flags))
+    finding = found(replace(running, kvm=kvm, facts=replace(running.facts, cpu=cpu)), code)
     assert finding.severity is Severity.WARNING
     assert finding.mend
 
 
-def test_a_silent_libvirt_is_not_a_missing_binding(healthy: Facts) -> None:
-    silent = replace(healthy, libvirt=None, libvirt_error="Failed to connect socket")
+def test_a_kvm_of_another_hypervisor_is_named(host: FakeHost) -> None:
+    modules(host, without=("kvm_intel",))
+    host.put("sys/module/kvm_pvm/parameters/x", "")
+    (host.sysfs().root / "sys/module/kvm_intel").rename(host.sysfs().root / "gone")
+    assert found(Running(gather(host.sysfs()), kvm="usable"), "kvm_paravirtual").mend
+
+
+def test_a_silent_libvirt_is_not_a_missing_binding(running: Running) -> None:
+    silent = replace(running, libvirt=None, libvirt_error="Failed to connect socket")
     assert found(silent, "libvirt_silent").evidence == "Failed to connect socket"
-    missing = replace(healthy, libvirt=None, libvirt_missing=True)
+    missing = replace(running, libvirt=None, libvirt_missing=True)
     assert found(missing, "libvirt_binding_missing").severity is Severity.ERROR
-    assert exit_status(examine(silent)) == exit_status(examine(missing)) == 1
+    assert exit_status(diagnose(silent)) == exit_status(diagnose(missing)) == 1
 
 
-def test_what_was_not_looked_at_has_no_finding(healthy: Facts) -> None:
-    findings = examine(replace(healthy, kvm=None, libvirt=None))
-    assert {finding.check for finding in findings} == {"iommu", "vfio", "devices"}
+def test_counters_that_grow_while_we_look_are_found(running: Running) -> None:
+    facts = running.facts
+    before = replace(facts.functions[CARD], aer={"correctable": 3}, aer_later={"correctable": 90})
+    rising = replace(facts, functions={**facts.functions, CARD: before})
+    assert "87 correctable" in found(Running(rising), "aer_rising").summary
 
 
-def test_every_finding_that_is_not_good_names_what_mends_it(healthy: Facts, tmp_path: Path) -> None:
-    bare = facts_of(FakeHost(tmp_path / "bare"))
-    for facts in (
-        replace(bare, vfio_loaded=False, vfio_installed=False, kvm="absent", libvirt=None, libvirt_error="x"),
-        replace(healthy, vfio_loaded=False, kvm="absent", cpu_flags=frozenset({"svm"})),
-    ):
-        assert all(finding.mend for finding in examine(facts) if finding.severity is not Severity.OK)
+def test_a_gpu_that_took_its_link_down_to_save_power_is_healthy(host: FakeHost) -> None:
+    host.put(f"sys/bus/pci/devices/{CARD}/current_link_speed", "2.5 GT/s PCIe\n")
+    assert diagnose(Running(gather(host.sysfs()))) == ()
 
 
-def test_the_command_prints_text_and_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gpu_host(tmp_path / "host")
-    assert main.main(["doctor", "--root", str(tmp_path / "host")]) == 0
+def test_a_tree_that_shows_little_is_not_taken_for_a_broken_one(tmp_path: Path) -> None:
+    """No /proc/meminfo, /sys/module, /lib/modules, /dev or programs: unknown is not wrong."""
+    findings = diagnose(Running(gather(gpu_host(tmp_path / "host").sysfs())))
+    assert {finding.code for finding in findings} == {"nouveau_holds_card"}
+
+
+def test_reading_ends_whatever_process_leaves_meanwhile(host: FakeHost) -> None:
+    host.put(f"sys/bus/pci/devices/{CARD}/drm/card1/uevent", "DEVNAME=dri/card1\n")
+    host.put("proc/77/comm", "gone\n")  # no fd folder: it ended
+    assert gather(host.sysfs()).holders == {}
+
+
+def test_exit_status_counts_warnings_only_when_strict(running: Running) -> None:
+    warning, note = Finding(Severity.WARNING, "w"), Finding(Severity.NOTE, "n")
+    assert [exit_status((warning, note), strict=strict) for strict in (False, True)] == [0, 1]
+    assert exit_status((note,), strict=True) == 0
+
+
+def test_the_command_prints_text_and_ends_with_0(host: FakeHost, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["doctor", "--strict", "--root", str(host.sysfs().root)]) == 0
     out = capsys.readouterr().out
-    assert "ok    devices: pci_0000_41_00_0 (A100 PCIe 80GB) is offered as PGPU" in out
+    assert "offers 2 x L40S as PGPU: pci_0000_21_00_0" in out
+    assert out.endswith("healthy: nothing was found\n")
 
 
-def test_the_command_prints_json_and_ends_with_1_on_an_error(
+def test_the_command_prints_each_finding_in_four_short_lines(
+    host: FakeHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for address in host.addresses():
+        if host.driver_of(address) == "nvidia":
+            config(host, address, {0: all_ones()})
+    assert main.main(["doctor", "--root", str(host.sysfs().root)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("ERROR"))
+    assert [line.split()[0] for line in lines[start : start + 5]] == ["ERROR", "why", "seen", "mend", "also"]
+    assert lines[start].endswith("[device_dead]")
+    assert lines[-1] == "errors: 2, warnings: 0, notes: 0"
+
+
+def test_the_json_has_the_shape_that_the_documentation_tells(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    host = FakeHost(tmp_path / "host")
-    host.add(FakeFunction("0000:41:00.0", 0x10DE, 0x20B5, 0x030200))
-    assert main.main(["doctor", "--json", "--root", str(tmp_path / "host")]) == 1
-    report = json.loads(capsys.readouterr().out)
-    assert report["ok"] is False
+    host = bare(tmp_path / "host", card=True)
+    assert main.main(["doctor", "--json", "--root", str(host.sysfs().root)]) == 1
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    documented = (ROOT / "docs/doctor.md").read_text()
+    assert (report["version"], report["ok"], report["exit_status"]) == (1, False, 1)
     assert {"iommu_off", "device_no_iommu_group"} <= {finding["code"] for finding in report["findings"]}
+    assert set(report["findings"][0]) == {field.name for field in fields(Finding)}
+    assert report["counts"].keys() == {"error", "warning", "note"}
+    for name in (*report, *report["findings"][0], *report["host"]):
+        assert f"`{name}`" in documented, name
 
 
 def test_rules_come_from_the_command_line_or_from_the_agent_s_configuration(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    host: FakeHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gpu_host(tmp_path / "host")
     conf = tmp_path / "compute.conf"
     conf.write_text("[devices]\noffer = class:0302=CUSTOM_AICHIP\n")
-    root = ["doctor", "--root", str(tmp_path / "host")]
+    root = ["doctor", "--root", str(host.sysfs().root)]
     assert main.main([*root, "--config-file", str(conf)]) == 0
-    assert "offered as CUSTOM_AICHIP" in capsys.readouterr().out
+    assert "as CUSTOM_AICHIP" in capsys.readouterr().out
     assert main.main([*root, "--offer", "0000:01:00.0"]) == 0
     assert "is in use by the host (its disk holds /)" in capsys.readouterr().out
 
@@ -159,7 +205,7 @@ def test_a_rule_that_makes_no_sense_ends_with_2(tmp_path: Path, capsys: pytest.C
 def test_doctor_needs_nothing_but_the_standard_library() -> None:
     """It must run on a host where nothing else works yet."""
     program = "import sys, kcloud_cli.doctor; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {"PYTHONPATH": str(ROOT)}
     # -I would drop PYTHONPATH; -S keeps site-packages away.
     done = subprocess.run(
         [sys.executable, "-S", "-c", program], env=environment, capture_output=True, text=True, check=True
@@ -167,3 +213,18 @@ def test_doctor_needs_nothing_but_the_standard_library() -> None:
     loaded = set(done.stdout.split())
     assert {"kcloud_cli", "vfio"} <= loaded
     assert not loaded & {"kcloud_api", "kcloud_compute", "kcloud_common", "hypervisor_drivers", "oslo_config"}
+
+
+def test_the_list_of_checks_in_the_documentation_is_what_there_is(request: pytest.FixtureRequest) -> None:
+    """`pytest --regenerate` rewrites it."""
+    rows = ["| check | code | what it finds |", "|---|---|---|"]
+    for topic, named in (*CHECKS.items(), *HOST_CHECKS.items()):
+        for check in named:
+            code = "device_..." if check.__name__ == "device" else check.__name__
+            rows.append(f"| {topic} | `{code}` | {(check.__doc__ or '').strip()} |")
+    path = ROOT / "docs/doctor.md"
+    head, mark, _ = path.read_text().partition("<!-- generated -->\n")
+    text = head + mark + "\n".join(rows) + "\n"
+    if request.config.getoption("--regenerate"):
+        path.write_text(text)
+    assert path.read_text() == text, "run pytest --regenerate"

@@ -1,0 +1,61 @@
+"""Reads a host once into `Facts`; the only entry to this package that touches files."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vfio.catalogue import Catalogue, builtin
+from vfio.doctor.card_addresses import card_addresses, looked_at
+from vfio.doctor.facts import Facts
+from vfio.doctor.read_functions import read_errors, read_function
+from vfio.doctor.read_kernel import read_cpu, read_iommu, read_kernel
+from vfio.doctor.read_memory import read_memory
+from vfio.doctor.read_processes import read_daemons, read_holders
+from vfio.hostuse import in_use
+from vfio.offer import offers
+from vfio.reading import names
+from vfio.rules import OfferRule
+from vfio.scan import scan
+from vfio.sysfs import Sysfs
+
+_PROGRAM_FOLDERS = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "usr/libexec", "sbin", "bin")
+_DEVICE_FILES = ("kvm", "net/tun", "vfio/vfio", "iommu")
+
+
+def gather(sysfs: Sysfs, rules: Sequence[OfferRule] = (), *, catalogue: Catalogue | None = None) -> Facts:
+    """Raises SysfsError where even the list of PCI functions cannot be read."""
+    catalogue = catalogue or builtin()
+    snapshot = scan(sysfs)
+    result = offers(snapshot, rules, in_use(sysfs), catalogue=catalogue)
+    cards = card_addresses(snapshot, result)
+    functions = {address: read_function(sysfs, address) for address in looked_at(snapshot, cards)}
+    kernel = read_kernel(sysfs)
+    facts = Facts(
+        snapshot=snapshot,
+        result=result,
+        products={address: catalogue.describe(snapshot.devices[address]) for address in cards},
+        kernel=kernel,
+        iommu=read_iommu(sysfs),
+        memory=read_memory(sysfs, kernel.command_line),
+        cpu=read_cpu(sysfs),
+        holders=read_holders(sysfs, cards),
+        daemons=read_daemons(sysfs),
+        pim_ranks=len(names(sysfs, "sys/class/dpu_rank")),
+        programs=_programs(sysfs),
+        device_files=_device_files(sysfs),
+    )
+    # Last, so that counters have had time to move since `functions` was read.
+    later = {
+        address: replace(found, aer_later=read_errors(sysfs, address)) for address, found in functions.items()
+    }
+    return replace(facts, functions=later)
+
+
+def _programs(sysfs: Sysfs) -> frozenset[str] | None:
+    found = {name for folder in _PROGRAM_FOLDERS for name in names(sysfs, folder)}
+    return frozenset(found) or None
+
+
+def _device_files(sysfs: Sysfs) -> frozenset[str] | None:
+    if "null" not in names(sysfs, "dev"):
+        return None  # no /dev of a running system: a recorded tree, or a container's
+    return frozenset(name for name in _DEVICE_FILES if sysfs.exists(f"dev/{name}"))
