@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import ORMExecuteState
@@ -63,17 +63,20 @@ def make_engine(url: str) -> Engine:
         hide_parameters=True,
     )
     if parsed.get_driver_name() == "psycopg":
-        event.listen(engine, "checkout", _refuse_if_gone)
+        event.listen(engine, "checkout", _make_fit)
     return engine
 
 
-def _refuse_if_gone(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401
+def _make_fit(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401
     """Called as a pooled connection is handed out. PostgreSQL sends nothing to an idle one but its end."""
     waiting = select.poll()
     waiting.register(connection.pgconn.socket, select.POLLIN)
     if waiting.poll(0):
         # The others of the pool met the same end; the pool opens new ones.
         raise InvalidatePoolError("the connection was closed by the server")
+    if connection.autocommit:
+        # It comes from somebody who only read.
+        connection.autocommit = False
 
 
 def _make_private(database: str | None) -> None:
@@ -118,7 +121,38 @@ class WroteWhileReading(RuntimeError):
 
 
 class ReadingSession(Session):
-    """Refuses to write: on PostgreSQL there would be nothing to roll back."""
+    """Refuses to write: on PostgreSQL there would be nothing to roll back.
+
+    With psycopg it has its connection from its first question to its end, and no transaction: SQLAlchemy's
+    keeping of one takes as long as a small question.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, expire_on_commit=False)
+        self._engine = engine
+        self._is_plain = engine.dialect.driver != "psycopg"
+        self._own: Connection | None = None
+
+    def _connection_for_bind(
+        self,
+        engine: Any,
+        execution_options: Any = None,
+        **kw: Any,  # noqa: ANN401
+    ) -> Connection:
+        # What session.connection() and every statement of the session come to.
+        if self._is_plain:
+            return super()._connection_for_bind(engine, execution_options, **kw)
+        if self._own is None:
+            self._own = self._engine.connect()
+            driver: Any = self._own.connection.driver_connection
+            driver.autocommit = True
+        return self._own
+
+    def close(self) -> None:
+        super().close()
+        own, self._own = self._own, None
+        if own is not None:
+            own.close()
 
 
 @event.listens_for(ReadingSession, "before_flush")
@@ -140,7 +174,7 @@ class Database:
         self.url = url
         self.engine = make_engine(url)
         reading: dict[str, Any] = {"kcloud_read_only": True}
-        if not self.is_sqlite:
+        if not self.is_sqlite and self.engine.dialect.driver != "psycopg":
             reading["isolation_level"] = "AUTOCOMMIT"
         self._reader = self.engine.execution_options(**reading)
         self._wake = wake
@@ -163,7 +197,7 @@ class Database:
     def reading(self) -> Iterator[Session]:
         """For what only reads. On SQLite all of it sees one state; on PostgreSQL each statement sees the
         latest. Raises WroteWhileReading."""
-        with ReadingSession(self._reader, expire_on_commit=False) as session:
+        with ReadingSession(self._reader) as session:
             yield session
 
     def close(self) -> None:

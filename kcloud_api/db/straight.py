@@ -4,7 +4,7 @@ Its way from a statement to rows costs more than the driver's and the database's
 here belongs to the same transaction as everything else of its connection, and fails as everything else does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Executable
@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ClauseElement
 
 Parameters = Mapping[str, object]
-Rows = list[tuple[Any, ...]]
+Rows = Sequence[Sequence[Any]]
 
 
 class Query:
-    """A statement with its words for psycopg, found once. Its values are the driver's: of a column with a
-    type of our own (UtcDateTime) what is stored. Lists are bound as `array` writes them."""
+    """A statement with its words for psycopg, found once; with another driver it goes SQLAlchemy's way.
+    Values are psycopg's own: times are aware, but not of UTC. Lists are bound as `array` writes them."""
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
@@ -26,6 +26,8 @@ class Query:
 
     def rows(self, connection: Connection, parameters: Parameters) -> Rows:
         """All of them. Raises DBAPIError."""
+        if connection.dialect.driver != "psycopg":
+            return connection.execute(self._statement, parameters).all()
         if not self._text:
             assert isinstance(self._statement, ClauseElement)  # noqa: S101 - narrows for mypy
             made = self._statement.compile(dialect=connection.dialect)

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, select
 from sqlmodel import Session, col
 
+from kcloud_api.db import straight
 from kcloud_api.placement import names, syncing, vocabulary
 from kcloud_api.placement.capacity import Stock
 from kcloud_api.placement.conflicts import InventoryInUse
@@ -30,7 +31,7 @@ OF_PROVIDER = (
     .order_by(col(InventoryRow.resource_class))
 )
 """Built once, as providers.ONE is."""
-WITH_GENERATION = (
+WITH_GENERATION = straight.Query(
     select(col(ProviderRow.generation), *COLUMNS)
     .outerjoin_from(ProviderRow, InventoryRow, col(InventoryRow.provider_id) == col(ProviderRow.id))
     .where(col(ProviderRow.id) == bindparam("provider_id"))
@@ -52,10 +53,10 @@ def of_provider(session: Session, provider_id: UUID) -> Mapping[str, Stored]:
 
 def with_generation(session: Session, provider_id: UUID) -> tuple[int, Mapping[str, Stored]]:
     """The provider's generation and what it has, as they were at one moment. NotFound for no provider."""
-    rows = session.connection().execute(WITH_GENERATION, {"provider_id": provider_id}).all()
+    rows = WITH_GENERATION.rows(session.connection(), {"provider_id": provider_id})
     if not rows:
         raise unknown(provider_id)
-    return rows[0][0], {row[1]: Stored(Stock(*tuple(row)[3:]), row[2]) for row in rows if row[1] is not None}
+    return rows[0][0], {row[1]: Stored(Stock(*row[3:]), row[2]) for row in rows if row[1] is not None}
 
 
 def check_generation(provider: ProviderRecord, generation: int) -> None:

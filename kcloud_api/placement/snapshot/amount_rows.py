@@ -61,7 +61,7 @@ def amounts(connection: Connection, root_ids: Sequence[UUID]) -> dict[bytes, Tre
     return trees
 
 
-def _found(connection: Connection, root_ids: Sequence[UUID]) -> Sequence[tuple[Any, ...]]:
+def _found(connection: Connection, root_ids: Sequence[UUID]) -> straight.Rows:
     """Providers, and inventories, which alone have a class. In one statement: of one moment."""
     if connection.dialect.name == "postgresql":
         return _ON_POSTGRESQL.rows(connection, {"roots": straight.array(root_ids)})
