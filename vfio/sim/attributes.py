@@ -43,7 +43,7 @@ def attributes(function: FakeFunction) -> dict[str, str]:
         "ari_enabled": f"{int(function.physfn is not None)}\n",
         "remove": "",
     }
-    for index in range(len(function.bar_sizes)):
+    for index in range(len(function.bar_sizes) if function.physfn is None else 0):
         # Empty: a real one is as long as its BAR, and nobody reads a device's memory in a fake host.
         texts[f"resource{2 * index}"] = ""
     for index in function.resizable_bars:
@@ -54,7 +54,7 @@ def attributes(function: FakeFunction) -> dict[str, str]:
         texts |= {"reset_method": " ".join(function.reset_methods) + "\n", "reset": ""}
     if function.class_code >> 8 == _DISPLAY:
         texts["boot_vga"] = f"{int(function.boot_vga)}\n"
-    if function.physfn is None:
+    if function.physfn is None and function.link is not None:
         texts |= {name: aer_text(name, {}) for name in AER_FILES}
     return texts | _link(function) | _sriov(function)
 

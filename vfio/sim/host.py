@@ -38,6 +38,7 @@ class _Surprise:
 @dataclass
 class _Plans:
     faults: list[_Fault] = field(default_factory=list)
+    unreadable: list[_Fault] = field(default_factory=list)
     surprises: list[_Surprise] = field(default_factory=list)
     crash: _CrashPlan | None = None
 
@@ -118,6 +119,10 @@ class FakeHost:
         """The next writes to paths like `pattern` (fnmatch) get this errno; other writes pass."""
         self._plans.faults.append(_Fault(pattern, number, times))
 
+    def fail_read(self, pattern: str, number: int, *, times: int = 1) -> None:
+        """The next reads, listings and links of paths like `pattern` get this errno."""
+        self._plans.unreadable.append(_Fault(pattern, number, times))
+
     def refuse(self, driver: str, address: str, number: int) -> None:
         """The driver's probe of this function fails from now on."""
         self._kernel.drivers.refusals[driver, address] = number
@@ -171,6 +176,11 @@ class FakeHost:
 
     # --- the kernel's side, called by _Process -------------------------------------------------------
 
+    def before_read(self, path: str) -> None:
+        self.touched(path)
+        if self._plans.unreadable:
+            _strike(self._plans.unreadable, path)
+
     def touched(self, path: str) -> None:
         if not self._plans.surprises:
             return
@@ -191,16 +201,20 @@ class FakeHost:
 
     def _perform(self, path: str, data: bytes) -> None:
         self.touched(path)
-        for fault in self._plans.faults:
-            if fault.times > 0 and fnmatchcase(path, fault.pattern):
-                fault.times -= 1
-                raise OSError(fault.errno, os.strerror(fault.errno))
+        _strike(self._plans.faults, path)
         self.writes.append((path, data.decode()))
         self._kernel.write(path, data)
 
     def _crash(self) -> Crash:
         self._plans.crash = None
         return Crash()
+
+
+def _strike(faults: list[_Fault], path: str) -> None:
+    for fault in faults:
+        if fault.times > 0 and fnmatchcase(path, fault.pattern):
+            fault.times -= 1
+            raise OSError(fault.errno, os.strerror(fault.errno))
 
 
 class _Process:
@@ -213,7 +227,7 @@ class _Process:
     def before_read(self, path: str) -> None:
         if self._dead:
             raise Crash
-        self._host.touched(path)
+        self._host.before_read(path)
 
     def write(self, path: str, data: bytes) -> None:
         if self._dead:
