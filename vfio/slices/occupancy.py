@@ -1,4 +1,4 @@
-"""Decides whether a card is empty, and names who is in the way. Only empty cards are cut anew. Pure."""
+"""Decides whether a card is empty, and names who is in the way. Only empty cards are cut anew."""
 
 from collections.abc import Mapping
 from uuid import UUID

@@ -14,22 +14,21 @@ from vfio.device import Snapshot
 from vfio.errors import (
     BindingError,
     DeviceBusy,
-    DeviceGone,
     JournalDamaged,
     LayoutRefused,
     NotRestored,
     SysfsError,
 )
-from vfio.journal import ClaimRecord, Journal, SliceRecord
+from vfio.journal import ClaimRecord, Journal
 from vfio.scan import boot_id
-from vfio.slices import occupancy
+from vfio.slices import claims, occupancy
 from vfio.slices.back_ends import back_ends
 from vfio.slices.backend import BackEnd
 from vfio.slices.model import Ability, Card, Cut, Kind, Plan, Sight, Slice
 from vfio.slices.plans import plan_refusal
 from vfio.slices.records import LayoutJournal, LayoutRecord
 from vfio.slices.scheduler import Scheduler
-from vfio.slices.sight import look, read_mdevs
+from vfio.slices.sight import look
 from vfio.slices.vfs import types_set
 from vfio.slices.whole import whole_slice
 from vfio.sysfs import Sysfs
@@ -194,22 +193,9 @@ class Slicer:
         """Make a slice ready for the claim's guest; returns the PCI functions that were taken for it. Repeat
         it freely. Raises as Binder.prepare, with nothing changed."""
         with self._lock:
-            self._refuse_uncut(wanted)
-            self._refuse_taken(claim_id, wanted)
-            claim = ClaimRecord(
-                claim_id,
-                boot_id(self._sysfs),
-                wanted.addresses,
-                (),
-                SliceRecord(
-                    name=wanted.name,
-                    kind=wanted.kind,
-                    card=wanted.card,
-                    type=wanted.type,
-                    mdev=wanted.mdev,
-                    parent=wanted.addresses[0] if wanted.addresses else "",
-                ),
-            )
+            claims.refuse_uncut(self._sysfs, self._layouts, wanted)
+            claims.refuse_taken(self._journal, claim_id, wanted)
+            claim = claims.record(claim_id, boot_id(self._sysfs), wanted)
             return self._back_ends[wanted.kind].prepare(claim)
 
     def release(self, claim_id: UUID) -> None:
@@ -234,39 +220,6 @@ class Slicer:
     def damaged(self) -> Mapping[UUID, str]:
         """Claims whose record cannot be read, and why. `prepare` them again to mend it."""
         return self._journal.damaged()
-
-    def _refuse_uncut(self, wanted: Slice) -> None:
-        """Unless the slice's card is cut as the slice says."""
-        try:
-            record = self._layouts.read(wanted.card)
-        except JournalDamaged as error:
-            raise DeviceBusy(
-                f"nobody knows how card {wanted.card} is cut: {error}", wanted.addresses
-            ) from error
-        if record is None and wanted.kind is not Kind.WHOLE:
-            raise DeviceGone(f"card {wanted.card} is not cut: there is no {wanted.name}", wanted.addresses)
-        if record is not None and (wanted.kind not in record.plan.kinds or not record.stands):
-            raise DeviceBusy(
-                f"card {wanted.card} is not cut so that {wanted.name} could stand", wanted.addresses
-            )
-        if record is None and (found := self._mdevs_on(wanted)):
-            raise DeviceBusy(f"{wanted.name} has mediated devices: {', '.join(found)}", wanted.addresses)
-
-    def _refuse_taken(self, claim_id: UUID, wanted: Slice) -> None:
-        for other, claim in self._journal.records().items():
-            if claim.slice is None:
-                continue  # the binder sees to functions
-            if other != claim_id and claim.slice.name == wanted.name:
-                raise DeviceBusy(f"{wanted.name} is prepared for claim {other}", wanted.addresses)
-            if other == claim_id and claim.slice.name != wanted.name:
-                raise DeviceBusy(
-                    f"claim {claim_id} is prepared with {claim.slice.name}; release it first",
-                    wanted.addresses,
-                )
-
-    def _mdevs_on(self, wanted: Slice) -> list[str]:
-        mdevs = read_mdevs(self._sysfs).values()
-        return sorted(str(mdev.uuid) for mdev in mdevs if mdev.parent in wanted.addresses)
 
     # --- records -------------------------------------------------------------------------------------
 

@@ -49,9 +49,6 @@ class XeFunction:
         for cut in plan.cuts:
             if reason := self._cut_refusal(card, plan, cut):
                 return reason
-        quotas = sum((cut.memory_mib or 0) * cut.count for cut in plan.cuts)
-        if card.memory_mib and quotas > card.memory_mib:
-            return f"its slices would take {quotas} MiB, and the card has {card.memory_mib}"
         return ""
 
     def before(self, card: Card, plan: Plan, sight: Sight) -> Before:
