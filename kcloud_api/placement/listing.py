@@ -89,11 +89,12 @@ def _pieces(result: CursorResult[Any]) -> Iterator[Sequence[Listed]]:
     # SQLAlchemy looks one row ahead. The others come from the driver: a Row for each costs as much again.
     piece: list[Any] = [tuple(row) for row in result.fetchmany(1)]
     cursor = result.cursor
-    while piece and cursor is not None:
-        if more := cursor.fetchmany(PIECE - len(piece)):
-            piece += more
+    if not piece or cursor is None:
+        return
+    piece += cursor.fetchmany(PIECE - 1)
+    while piece:
         yield cast("Sequence[Listed]", piece)
-        piece = list(cursor.fetchmany(PIECE)) if more else []
+        piece = list(cursor.fetchmany(PIECE))
 
 
 @contextmanager

@@ -107,7 +107,9 @@ def test_what_is_written_meanwhile_is_not_in_the_list(any_database: Database) ->
     with any_database.transaction() as session:
         last = delete(ProviderRow).where(col(ProviderRow.generation) > listing.PIECE)
         session.connection().execute(last)
-    assert [row[2] for rows in (found.first, *found.rest) for row in rows] == list(range(COUNT))
+    pieces = [found.first, *found.rest]
+    assert [len(rows) for rows in pieces] == [listing.PIECE, listing.PIECE, 7]
+    assert [row[2] for rows in pieces for row in rows] == list(range(COUNT))
     found.close()
     found.close()
     assert in_use(any_database) == 0
