@@ -295,16 +295,16 @@ def test_the_kernels_log_is_read_where_the_agent_brings_it(gpu: World) -> None:
 
 def test_the_card_behind_a_virtual_function_counts_too(gpu: World) -> None:
     port = "0000:00:01.0"
-    gpu.host.harm_reset(GPU, Harm())
-    subject = gpu.subject(watched=(port,))
+    errors = f"sys/bus/pci/devices/{port}/aer_dev_fatal"
+    gpu.host.put(errors, "DLP 0\nTOTAL_ERR_FATAL 0\n")
+    subject = gpu.subject(scrub=TOOL, watched=(port,))
 
     def scrub(_: Sequence[str]) -> str:
-        gpu.host.count_errors(port, fatal=1)
+        gpu.host.put(errors, "DLP 1\nTOTAL_ERR_FATAL 1\n")
         return "done"
 
-    facts = {"scrubs": {TOOL: scrub}}
     with pytest.raises(Unclean, match=f"{port}: 1 new fatal"):
-        sanitise(gpu.host.sysfs(), replace(subject, scrub=TOOL), gpu.means(**facts))
+        sanitise(gpu.host.sysfs(), subject, gpu.means(scrubs={TOOL: scrub}))
 
 
 # --- burn-in -----------------------------------------------------------------------------------------
