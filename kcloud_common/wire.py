@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from kcloud_common.certificate import Certificate
+from kcloud_common.certificate import NO_CERTIFICATE, Certificate
 
 
 class Wire(BaseModel):
@@ -124,6 +124,14 @@ class LayoutWant(Wire):
     cards: tuple[CardLayoutWant, ...] = ()
 
 
+class ChainHead(Wire):
+    """Where a device's certificates stand: the newest, and the newest lease."""
+
+    sequence: int = 0
+    hash: str = Field(default=NO_CERTIFICATE, pattern=r"^[0-9a-f]{64}$")
+    generation: int = 0
+
+
 class DeviceWant(Wire):
     """What operators want of one device; a device that is not named is in ordinary use."""
 
@@ -133,6 +141,9 @@ class DeviceWant(Wire):
     release_count: int = 0
     """Times that an operator has asked for it to leave quarantine. When it is above what the host has done,
     the host runs the burn-in, and frees the device if that is passed."""
+    chain: ChainHead | None = None
+    """As the control plane knows it, while a burn-in is asked for: what a host continues whose own record of
+    the device is lost."""
 
 
 class PortWant(Wire):

@@ -10,6 +10,7 @@ from kcloud_api.accelerator.tables import CertificateRow, DeviceRow, HostKeyRow,
 from kcloud_api.db.columns import utcnow
 from kcloud_common.certificate import Certificate, Occasion
 from kcloud_common.signing import fingerprint
+from kcloud_common.wire import ChainHead
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ def take(
     session: Session, row: DeviceRow, certificate: Certificate, keys: frozenset[str], *, burnt_in: bool
 ) -> None:
     """Keep a certificate of this device, and what it says of it; or why it was refused, and then nothing of
-    it. `burnt_in`: the host has done every burn-in that operators asked for. Safe to repeat."""
+    it. `burnt_in`: it comes with the word that the burn-in is done which an operator has asked for. Safe to
+    repeat."""
     last = _last(session, row)
     known = Known(row.host_id, row.name, row.vendor_id, row.product_id, row.generation, keys, last)
     if repeats(certificate, known):
@@ -42,10 +44,18 @@ def take(
         log.warning("certificate_refused", extra={**facts, "reason": fault})
         return
     _keep(session, row, certificate)
-    anew = last is None and row.chain > 0 and certificate.occasion is Occasion.BURN_IN and burnt_in
-    # A host that has forgotten its leases numbers them anew; the burn-in that an operator had it do came
-    # after all of them.
-    row.certified_generation = row.begun_generation if anew else certificate.generation
+    # A host that has forgotten its leases numbers them anew. But a burn-in that was asked for came after all
+    # of them, for while it is asked for no lease begins.
+    after_all = certificate.occasion is Occasion.BURN_IN and burnt_in
+    row.certified_generation = row.begun_generation if after_all else certificate.generation
+
+
+def head(session: Session, row: DeviceRow) -> ChainHead | None:
+    """Where its chain stands; None for one that was never leased nor certified."""
+    last = _last(session, row)
+    if last is None:
+        return ChainHead(generation=row.generation) if row.generation else None
+    return ChainHead(sequence=last.sequence, hash=fingerprint(last), generation=row.generation)
 
 
 def _last(session: Session, row: DeviceRow) -> Certificate | None:

@@ -20,7 +20,7 @@ from kcloud_api.accelerator.records import (
     HostKey,
     Link,
 )
-from kcloud_api.accelerator.tables import CardRow, CertificateRow, ClaimRow, DeviceRow, HostKeyRow
+from kcloud_api.accelerator.tables import CardRow, CertificateRow, ClaimRow, DeviceRow, HostKeyRow, LeaseRow
 from kcloud_common.certificate import Certificate
 from kcloud_common.errors import BadRequest
 from kcloud_common.wire import DeviceState
@@ -150,6 +150,15 @@ def certificate_page(
     )
     rows = session.exec(ordered.limit(wanted.limit + 1)).all()
     return tuple(map(_certificate_record, rows[: wanted.limit])), len(rows) > wanted.limit
+
+
+def has_leased(session: Session, device_id: UUID, project_id: str | None) -> bool:
+    """Whether the project has, or ever had, a lease of the device; with None whether it is known at all."""
+    if project_id is None:
+        certified = select(CertificateRow.id).where(CertificateRow.device_id == device_id).limit(1)
+        return session.get(DeviceRow, device_id) is not None or session.exec(certified).first() is not None
+    leased = select(LeaseRow.id).where(LeaseRow.device_id == device_id, LeaseRow.project_id == project_id)
+    return session.exec(leased.limit(1)).first() is not None
 
 
 def host_keys(session: Session, host_ids: Collection[UUID]) -> tuple[HostKey, ...]:

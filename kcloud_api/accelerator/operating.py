@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from kcloud_api.accelerator import certifying
 from kcloud_api.accelerator.inventory import MISSING
 from kcloud_api.accelerator.syncing import offer
 from kcloud_api.accelerator.tables import ClaimRow, DeviceRow, HostKeyRow
@@ -63,9 +64,12 @@ def wants(session: Session, host_id: UUID) -> tuple[DeviceWant, ...]:
         .order_by(DeviceRow.name)
     )
     return tuple(
-        DeviceWant(name=row.name, maintenance=row.maintenance, release_count=row.release_count)
-        for row in rows
-    )
+        DeviceWant(
+            name=row.name, maintenance=row.maintenance, release_count=row.release_count,
+            chain=certifying.head(session, row) if row.release_count > row.release_done else None,
+        )
+        for row in rows.all()
+    )  # fmt: skip
 
 
 def _row(session: Session, device_id: UUID) -> DeviceRow:

@@ -12,9 +12,12 @@ from kcloud_api.accelerator.listing import (
     certificate_page,
     device_page,
     devices,
+    has_leased,
     host_keys,
     places_of,
 )
+from kcloud_api.accelerator.shapes import of_classes as shapes_of
+from kcloud_api.accelerator.shapes import page as shape_page
 from kcloud_api.accelerator.syncing import forget_host, providers, sync_cards, sync_devices
 
 __all__ = [
@@ -28,10 +31,13 @@ __all__ = [
     "device_page",
     "devices",
     "forget_host",
+    "has_leased",
     "host_keys",
     "places_of",
     "providers",
     "release",
+    "shape_page",
+    "shapes_of",
     "sync_cards",
     "sync_devices",
 ]

@@ -50,8 +50,9 @@ def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport
     for device in {device.name: device for device in devices}.values():
         row = rows.pop(device.name, None)
         told = _placement_facts(row) if row is not None else None
+        burnt_in = row is not None and device.release_count >= row.release_count > row.release_done
         row = _written(session, row, host, device)
-        _settle(session, row, host, device)
+        _settle(session, row, host, device, burnt_in=burnt_in)
         changed = changed or told != _placement_facts(row)
     for row in rows.values():
         changed = changed or row.state != MISSING
@@ -145,7 +146,7 @@ def _written(session: Session, row: DeviceRow | None, host: _Host, device: Devic
     return row
 
 
-def _settle(session: Session, row: DeviceRow, host: _Host, device: DeviceReport) -> None:
+def _settle(session: Session, row: DeviceRow, host: _Host, device: DeviceReport, *, burnt_in: bool) -> None:
     """What the report means for leases, certificates and the offer."""
     held = host.claims.get(row.id)
     row.generation = max(row.generation, min(device.generation, LARGEST_GENERATION))
@@ -156,7 +157,6 @@ def _settle(session: Session, row: DeviceRow, host: _Host, device: DeviceReport)
     if row.quarantine_reason and released:
         row.quarantine_reason = ""
     if device.certificate is not None:
-        burnt_in = device.release_count >= row.release_count
         certifying.take(session, row, device.certificate, host.keys, burnt_in=burnt_in)
     offer(row, claimed=held is not None, signs=bool(host.keys))
 

@@ -4,10 +4,10 @@ Locks are taken in one order, or transactions would wait for each other in a cir
 assignment (`changed`, `lock`), then placement's providers and accelerator's devices.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, true, update
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import service as accelerator
@@ -47,6 +47,29 @@ def changed(session: Session, host_id: UUID) -> None:
         .execution_options(synchronize_session=False)
     )
     wake_after_commit(session, f"assignment:{host_id}")
+
+
+def changed_of(session: Session, host_ids: Collection[UUID]) -> None:
+    """`changed` for each of these hosts."""
+    _changed_where(session, col(AssignmentRow.host_id).in_(list(host_ids)))
+
+
+def changed_all(session: Session) -> None:
+    """`changed` for every host."""
+    _changed_where(session, true())
+
+
+def _changed_where(session: Session, those: ColumnElement[bool]) -> None:
+    # Locked in one order, so that two such changes queue and never wait for each other in a circle.
+    locked = select(AssignmentRow.host_id).where(those).order_by(col(AssignmentRow.host_id)).with_for_update()
+    hosts = session.exec(locked).all()
+    session.exec(
+        update(AssignmentRow)
+        .where(those)
+        .values(generation=AssignmentRow.generation + 1)
+        .execution_options(synchronize_session=False)
+    )
+    wake_after_commit(session, *(f"assignment:{host_id}" for host_id in hosts))
 
 
 def lock(session: Session, host_id: UUID) -> None:

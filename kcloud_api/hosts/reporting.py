@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from kcloud_api.accelerator import operating
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.compute import assigning
 from kcloud_api.compute.observed import strays
@@ -18,6 +19,7 @@ from kcloud_api.compute.observing import observe
 from kcloud_api.compute.states import State
 from kcloud_api.db.columns import utcnow
 from kcloud_api.hosts import availability
+from kcloud_api.hosts.layouts import service as layouts
 from kcloud_api.hosts.offering import digest_of, facts_of, inventory_of
 from kcloud_api.hosts.records import HostState
 from kcloud_api.hosts.tables import HostRow, StrayRow
@@ -85,6 +87,7 @@ def _sync(session: Session, host: HostRow, report: HostReport) -> None:
     host.problems = list(report.problems)
     host.updated_at = utcnow()
     _tell(session, host)
+    availability.tell(session, host.id, enabled=host.enabled, state=host.state)
 
 
 def tell_again(session: Session, host_id: UUID) -> None:
@@ -98,7 +101,6 @@ def tell_again(session: Session, host_id: UUID) -> None:
 def _tell(session: Session, host: HostRow) -> None:
     children = accelerator.providers(session, host.id, host.name)
     placement.sync_host(session, inventory_of(host.id, host.name, host.report, children))
-    availability.tell(session, host.id, enabled=host.enabled, state=host.state)
 
 
 def _note_strays(session: Session, host_id: UUID, reports: Sequence[ServerReport]) -> None:
@@ -149,7 +151,11 @@ def assignment(session: Session, host_id: UUID) -> Assignment:
         )
     ]
     servers = (*assigning.assigned_servers(session, host_id), *tombstones)
-    return Assignment(host_id=host_id, generation=generation, servers=servers)
+    layout = layouts.of_host(session, assigning.host_name(session, host_id))
+    return Assignment(
+        host_id=host_id, generation=generation, servers=servers,
+        layout=layout.want if layout is not None else None, devices=operating.wants(session, host_id),
+    )  # fmt: skip
 
 
 def touch(session: Session, host_id: UUID, *, at_most_each: float) -> None:

@@ -7,10 +7,12 @@ from uuid import UUID
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from kcloud_api.accelerator import card_routes, certificate_routes
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.records import DeviceRecord
 from kcloud_api.accelerator.routes import router as devices
-from kcloud_api.hosts import agent_routes, enrolling, explain_routes, policies, service
+from kcloud_api.hosts import agent_routes, device_routes, enrolling, explain_routes, policies, service
+from kcloud_api.hosts.layouts import routes as layout_routes
 from kcloud_api.hosts.records import HostRecord
 from kcloud_api.http.app import service_app
 from kcloud_api.http.context import CallerDep
@@ -29,6 +31,8 @@ def build() -> FastAPI:
     app.include_router(router, prefix="/v1")
     app.include_router(agent_routes.router, prefix="/v1")
     app.include_router(devices, prefix="/v1")
+    for more in (card_routes, certificate_routes, device_routes, layout_routes):
+        app.include_router(more.router, prefix="/v1")
     app.include_router(explain_routes.router, prefix="/v1")
     return app
 

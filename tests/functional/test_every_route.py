@@ -45,6 +45,8 @@ BODIES: dict[str, Any] = {
     "POST /kcloud/v1/enrol": {"host": "host-1", "secret": "s" * 40},
     "POST /kcloud/v1/enrolments": {"host": "host-1"},
     "PATCH /kcloud/v1/hosts/{host_id}": {"enabled": False},
+    "POST /kcloud/v1/devices/{device_id}/action": {"maintenance": True},
+    "POST /kcloud/v1/layouts": {"name": "x", "target": {"kind": "all"}, "cards": []},
 }
 """What says nothing wrong, where a body is looked at before it is known whose it is."""
 
@@ -68,7 +70,8 @@ READS = frozenset(
         "/image/v2/images", "/image/v2/images/{image}", "/image/v2/images/{image}/file",
         "/image/v2/images/{image}/members", "/image/v2/info/import", "/image/v2/info/stores",
         "/image/v2/metadefs/namespaces", "/image/v2/schemas/{name}",
-        "/kcloud/v1/explain",
+        "/kcloud/v1/certificates", "/kcloud/v1/devices/{device_id}/certificates", "/kcloud/v1/explain",
+        "/kcloud/v1/slices",
         "/placement/openapi.json",
     }
 )  # fmt: skip

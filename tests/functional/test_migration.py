@@ -178,7 +178,8 @@ def device_row() -> TextClause:
     return text(
         "INSERT INTO accelerator_device (id, host_id, name, addresses, vendor_id, product_id, "
         "resource_class, traits, pci_path, state, reason, offered, provider_id, last_seen) "
-        "VALUES (:id, :host, :name, '[]', '10de', '2331', 'PGPU', '[]', '[]', 'free', '', true, :id, '2026-11-20 00:00:00')"
+        "VALUES (:id, :host, :name, '[]', '10de', '2331', 'PGPU', '[]', '[]', 'free', '', true, :id, "
+        "'2026-11-20 00:00:00')"
     ).bindparams(bindparam("id", type_=Uuid()), bindparam("host", type_=Uuid()))
 
 

@@ -1,0 +1,212 @@
+"""Makes, changes and resolves layouts. Of two that would be for one host in the same way, the second is
+refused: so each host has one, and who asks always gets the same."""
+
+from typing import cast
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, delete, or_
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from kcloud_api.compute import assigning
+from kcloud_api.db.columns import utcnow
+from kcloud_api.hosts.layouts.bodies import LayoutBody, LayoutChange, Target, check
+from kcloud_api.hosts.layouts.records import LayoutRecord
+from kcloud_api.hosts.layouts.tables import LayoutRow, LayoutTargetRow, LayoutVersionRow
+from kcloud_api.hosts.tables import HostRow
+from kcloud_common.errors import AlreadyExists, BadRequest, Conflict, NotFound, StaleGeneration
+from kcloud_common.wire import CardLayoutWant
+
+RANK = {"host": 0, "group": 1, "all": 2}
+"""The lower goes first."""
+
+
+def create(session: Session, body: LayoutBody, user_id: str) -> LayoutRecord:
+    """AlreadyExists for a name that is taken, Conflict for a host that has such a layout."""
+    check(body.cards)
+    now = utcnow()
+    row = LayoutRow(id=uuid4(), name=body.name, version=1, created_at=now, updated_at=now)
+    _refuse_taken_name(session, body.name, row.id)
+    session.add(row)
+    _aim(session, row, body.target)
+    record = _add_version(session, row, (body.target, body.cards), user_id)
+    _wake(session, body.target)
+    return record
+
+
+def change(session: Session, layout_id: UUID, asked: LayoutChange, user_id: str) -> LayoutRecord:
+    """A new version, even where it says what the last one said. The hosts of both hear of it."""
+    check(asked.cards or ())
+    row = _locked(session, layout_id)
+    if asked.version not in (None, row.version):
+        raise StaleGeneration(f"Layout {row.name!r} is at version {row.version}: look at it again.")
+    before = _record(row, _version(session, row.id, row.version))
+    target = asked.target or before.target
+    cards = before.cards if asked.cards is None else asked.cards
+    if asked.name is not None:
+        _refuse_taken_name(session, asked.name, row.id)
+        row.name = asked.name
+    row.version += 1
+    row.updated_at = utcnow()
+    if target != before.target:
+        session.exec(delete(LayoutTargetRow).where(col(LayoutTargetRow.layout_id) == row.id))
+        _aim(session, row, target)
+    record = _add_version(session, row, (target, cards), user_id)
+    _wake(session, before.target, target)
+    return record
+
+
+def remove(session: Session, layout_id: UUID) -> None:
+    """With all its versions. Its hosts fall back to what else there is for them, or to whole cards."""
+    row = _locked(session, layout_id)
+    before = _record(row, _version(session, row.id, row.version))
+    session.exec(delete(LayoutTargetRow).where(col(LayoutTargetRow.layout_id) == row.id))
+    session.exec(delete(LayoutVersionRow).where(col(LayoutVersionRow.layout_id) == row.id))
+    session.delete(row)
+    session.flush()
+    _wake(session, before.target)
+
+
+def get(session: Session, layout_id: UUID) -> LayoutRecord:
+    """The newest version. NotFound."""
+    row = session.get(LayoutRow, layout_id)
+    if row is None:
+        raise NotFound(f"Layout {layout_id} could not be found.")
+    return _record(row, _version(session, row.id, row.version))
+
+
+def page(session: Session, *, limit: int, marker: UUID | None) -> tuple[tuple[LayoutRecord, ...], bool]:
+    """Layouts by name in their newest versions, and whether more follow."""
+    query = (
+        select(LayoutRow, LayoutVersionRow)
+        .join(LayoutVersionRow, _is_newest())
+        .order_by(LayoutRow.name)
+        .limit(limit + 1)
+    )
+    if marker is not None:
+        last = session.get(LayoutRow, marker)
+        if last is None:
+            raise BadRequest(f"marker [{marker}] not found", field="marker")
+        query = query.where(col(LayoutRow.name) > last.name)
+    rows = session.exec(query).all()
+    return tuple(_record(row, version) for row, version in rows[:limit]), len(rows) > limit
+
+
+def versions(
+    session: Session, layout_id: UUID, *, limit: int, before: int | None
+) -> tuple[tuple[LayoutRecord, ...], bool]:
+    """What the layout said, newest first, from below the version `before`; whether more follow. NotFound."""
+    row = session.get(LayoutRow, layout_id)
+    if row is None:
+        raise NotFound(f"Layout {layout_id} could not be found.")
+    query = (
+        select(LayoutVersionRow)
+        .where(LayoutVersionRow.layout_id == layout_id)
+        .order_by(col(LayoutVersionRow.version).desc())
+        .limit(limit + 1)
+    )
+    if before is not None:
+        query = query.where(col(LayoutVersionRow.version) < before)
+    rows = session.exec(query).all()
+    return tuple(_record(row, version) for version in rows[:limit]), len(rows) > limit
+
+
+def of_host(session: Session, host_name: str) -> LayoutRecord | None:
+    """The layout that counts for the host: its own, else its group's, else the one for all."""
+    rows = session.exec(
+        select(LayoutTargetRow.kind, LayoutRow, LayoutVersionRow)
+        .join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
+        .join(LayoutVersionRow, _is_newest())
+        .where(or_(col(LayoutTargetRow.host_name) == host_name, col(LayoutTargetRow.kind) == "all"))
+    ).all()
+    found = min(rows, key=lambda found: RANK[found[0]], default=None)
+    return _record(found[1], found[2]) if found is not None else None
+
+
+def _wake(session: Session, *targets: Target) -> None:
+    """Have every host that may be concerned look at its assignment again."""
+    if any(target.kind == "all" for target in targets):
+        assigning.changed_all(session)
+    else:
+        named = {name for target in targets for name in target.hosts}
+        assigning.changed_of(
+            session, session.exec(select(HostRow.id).where(col(HostRow.name).in_(named))).all()
+        )
+
+
+def _aim(session: Session, row: LayoutRow, target: Target) -> None:
+    taken = session.exec(
+        select(LayoutTargetRow.host_name, LayoutRow.name, LayoutRow.id)
+        .join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
+        .where(LayoutTargetRow.kind == target.kind, col(LayoutTargetRow.host_name).in_(target.names))
+        .order_by(col(LayoutTargetRow.host_name))
+        .limit(1)
+    ).first()
+    if taken is not None:
+        host_name, name, id_ = taken
+        who = f"host {host_name}, as a target of kind {target.kind!r}" if host_name else "all hosts"
+        raise Conflict(f"Layout {name!r} ({id_}) is already for {who}.", layout=str(id_))
+    session.add_all(
+        LayoutTargetRow(kind=target.kind, host_name=name, layout_id=row.id) for name in target.names
+    )
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise Conflict(
+            "Another layout for the same hosts was made at this moment: look, and retry."
+        ) from error
+
+
+def _add_version(
+    session: Session, row: LayoutRow, said: tuple[Target, tuple[CardLayoutWant, ...]], user_id: str
+) -> LayoutRecord:
+    target, cards = said
+    version = LayoutVersionRow(
+        layout_id=row.id, version=row.version, target=target.model_dump(mode="json"),
+        cards=[card.model_dump(mode="json") for card in cards], user_id=user_id, created_at=utcnow(),
+    )  # fmt: skip
+    session.add(version)
+    session.flush()
+    return _record(row, version)
+
+
+def _refuse_taken_name(session: Session, name: str, layout_id: UUID) -> None:
+    other = session.exec(
+        select(LayoutRow.id).where(LayoutRow.name == name, LayoutRow.id != layout_id)
+    ).first()
+    if other is not None:
+        raise AlreadyExists(f"A layout named {name!r} exists ({other}).", layout=str(other))
+
+
+def _locked(session: Session, layout_id: UUID) -> LayoutRow:
+    row = session.exec(
+        select(LayoutRow)
+        .where(LayoutRow.id == layout_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+    if row is None:
+        raise NotFound(f"Layout {layout_id} could not be found.")
+    return row
+
+
+def _is_newest() -> ColumnElement[bool]:
+    return (col(LayoutVersionRow.layout_id) == LayoutRow.id) & (
+        col(LayoutVersionRow.version) == LayoutRow.version
+    )
+
+
+def _version(session: Session, layout_id: UUID, version: int) -> LayoutVersionRow:
+    return session.exec(
+        select(LayoutVersionRow).where(
+            LayoutVersionRow.layout_id == layout_id, LayoutVersionRow.version == version
+        )
+    ).one()
+
+
+def _record(row: LayoutRow, version: LayoutVersionRow) -> LayoutRecord:
+    return LayoutRecord(
+        id=row.id, name=row.name, version=version.version, target=Target.model_validate(version.target),
+        cards=tuple(CardLayoutWant.model_validate(card) for card in cast("list[object]", version.cards)),
+        user_id=version.user_id, created_at=version.created_at,
+    )  # fmt: skip

@@ -1,0 +1,194 @@
+"""How operators say how cards are cut: validated, versioned, resolved for each host, and told to it."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from kcloud_common.wire import CardReport, LayoutWant, SliceKind
+from tests.functional.conftest import Cloud
+from tests.functional.scripted_agent import ScriptedAgent, gpu
+
+LAYOUTS = "/kcloud/v1/layouts"
+CARD = "pci_0000_41_00_0"
+QUARTERS = {
+    "match": "10de:26b9",
+    "cuts": [{"kind": "mdev", "type": "nvidia-558", "count": 4}],
+    "sharing": {"policy": "equal", "quantum_us": 2000},
+}
+
+
+def body(name: str = "quarters", kind: str = "all", *hosts: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {"name": name, "target": {"kind": kind, "hosts": list(hosts)}, "cards": [QUARTERS], **more}
+
+
+def make(admin: httpx.Client, *words: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    answer = admin.post(LAYOUTS, json=body(*words, **more))
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()["layout"]
+    return made
+
+
+def message(answer: httpx.Response, status: int = 400) -> str:
+    assert answer.status_code == status, answer.text
+    detail: str = answer.json()["errors"][0]["detail"]
+    return detail
+
+
+@pytest.fixture
+def admin(cloud: Cloud) -> httpx.Client:
+    return cloud.client()
+
+
+@pytest.fixture
+def agent(admin: httpx.Client) -> ScriptedAgent:
+    made = ScriptedAgent.enrol(admin, "host-1", [gpu()])
+    made.report()
+    return made
+
+
+def layout_of(agent: ScriptedAgent) -> LayoutWant | None:
+    return agent.pull().layout
+
+
+def told(agent: ScriptedAgent) -> str | None:
+    layout = layout_of(agent)
+    return layout.version if layout is not None else None
+
+
+def test_a_host_is_told_the_layout_nearest_to_it(admin: httpx.Client, agent: ScriptedAgent) -> None:
+    assert layout_of(agent) is None
+    for_all = make(admin, "for-all", "all")
+    found = layout_of(agent)
+    assert found is not None
+    assert found.version == for_all["told_as"]
+    (card,) = found.cards
+    assert (card.match, card.cuts[0].kind, card.cuts[0].count) == ("10de:26b9", SliceKind.MDEV, 4)
+    for_group = make(admin, "for-two", "group", "host-1", "host-2")
+    assert told(agent) == for_group["told_as"]
+    for_one = make(admin, "for-one", "host", "host-1", cards=[])
+    assert layout_of(agent) == LayoutWant(version=for_one["told_as"])
+    for made, next_one in ((for_one, for_group), (for_group, for_all)):
+        assert admin.delete(f"{LAYOUTS}/{made['id']}").status_code == 204
+        assert told(agent) == next_one["told_as"]
+    assert admin.delete(f"{LAYOUTS}/{for_all['id']}").status_code == 204
+    assert layout_of(agent) is None
+
+
+def test_only_the_hosts_concerned_get_a_new_assignment(admin: httpx.Client, agent: ScriptedAgent) -> None:
+    other = ScriptedAgent.enrol(admin, "host-2")
+    before = agent.pull().generation, other.pull().generation
+    made = make(admin, "for-one", "host", "host-1")
+    assert (agent.pull().generation, other.pull().generation) == (before[0] + 1, before[1])
+    moved = {"target": {"kind": "group", "hosts": ["host-2", "not-here-yet"]}}
+    assert admin.patch(f"{LAYOUTS}/{made['id']}", json=moved).status_code == 200
+    assert (agent.pull().generation, other.pull().generation) == (before[0] + 2, before[1] + 1)
+    assert layout_of(agent) is None
+    assert layout_of(other) is not None
+    late = ScriptedAgent.enrol(admin, "not-here-yet")
+    assert layout_of(late) == layout_of(other)
+
+
+def test_each_change_is_a_version_that_stays_readable(admin: httpx.Client) -> None:
+    made = make(admin)
+    url = f"{LAYOUTS}/{made['id']}"
+    halves = {**QUARTERS, "cuts": [{"kind": "mdev", "type": "nvidia-560", "count": 2}]}
+    changed = admin.patch(url, json={"cards": [halves], "version": 1}).json()["layout"]
+    assert (changed["version"], changed["name"], changed["target"]) == (2, "quarters", made["target"])
+    assert changed["told_as"] != made["told_as"]
+    assert admin.patch(url, json={"name": "halves"}).json()["layout"]["cards"] == changed["cards"]
+    assert "version 3" in message(admin.patch(url, json={"cards": [], "version": 1}), 409)
+    assert admin.get(url).json()["layout"]["version"] == 3
+    history = admin.get(f"{url}/versions?limit=2").json()
+    assert [(each["version"], each["cards"]) for each in history["versions"]] == [
+        (3, changed["cards"]), (2, changed["cards"]),
+    ]  # fmt: skip
+    assert history["more"]
+    rest = admin.get(f"{url}/versions?before=2").json()
+    assert [(each["version"], each["cards"]) for each in rest["versions"]] == [(1, made["cards"])]
+    assert not rest["more"]
+
+
+def test_of_two_layouts_for_a_host_in_the_same_way_the_second_is_refused(admin: httpx.Client) -> None:
+    first = make(admin, "first", "group", "host-1", "host-2")
+    refused = message(admin.post(LAYOUTS, json=body("second", "group", "host-2", "host-3")), 409)
+    assert "'first'" in refused
+    assert first["id"] in refused
+    assert "host-2" in refused
+    assert "'first'" in message(admin.post(LAYOUTS, json=body("first", "all")), 409)
+    second = make(admin, "second", "group", "host-3")
+    moved = {"target": {"kind": "group", "hosts": ["host-1"]}}
+    assert "'first'" in message(admin.patch(f"{LAYOUTS}/{second['id']}", json=moved), 409)
+    same = {"target": {"kind": "group", "hosts": ["host-2"]}}
+    assert admin.patch(f"{LAYOUTS}/{first['id']}", json=same).status_code == 200
+    assert admin.patch(f"{LAYOUTS}/{second['id']}", json=moved).status_code == 200
+
+
+def test_what_no_back_end_could_do_is_refused_by_its_field(admin: httpx.Client) -> None:
+    """tests/unit/test_accelerator_layouts.py has the others."""
+    for change, field in (
+        ({"cuts": [{"kind": "magic"}]}, "kind"),
+        ({"sharing": {"policy": "lottery"}}, "policy"),
+        ({"cuts": [{"kind": "mdev", "count": 2}]}, "cards.0.cuts.0.type"),
+    ):
+        assert field in message(admin.post(LAYOUTS, json=body(cards=[{**QUARTERS, **change}])))
+    assert admin.get(LAYOUTS).json() == {"layouts": []}
+
+
+def test_other_mistakes_are_named_too(admin: httpx.Client) -> None:
+    twice = [QUARTERS, {**QUARTERS, "match": "10DE:26b9"}]
+    assert "cards.1.match" in message(admin.post(LAYOUTS, json=body(cards=twice)))
+    for kind, hosts in (("host", []), ("host", ["a", "b"]), ("group", []), ("all", ["a"]), ("some", [])):
+        wrong = body() | {"target": {"kind": kind, "hosts": hosts}}
+        message(admin.post(LAYOUTS, json=wrong))
+    message(admin.post(LAYOUTS, json=body("doubled", "group", "a", "a")))
+    for method in ("GET", "DELETE"):
+        assert admin.request(method, f"{LAYOUTS}/{uuid4()}").status_code == 404
+    assert admin.patch(f"{LAYOUTS}/{uuid4()}", json={}).status_code == 404
+    assert admin.get(f"{LAYOUTS}?marker={uuid4()}").status_code == 400
+
+
+def test_layouts_come_in_pages_by_name(admin: httpx.Client) -> None:
+    for name in ("c", "a", "b"):
+        make(admin, name, "host", name)
+    first = admin.get(f"{LAYOUTS}?limit=2").json()
+    assert [each["name"] for each in first["layouts"]] == ["a", "b"]
+    rest = admin.get(first["layouts_links"][0]["href"]).json()
+    assert [each["name"] for each in rest["layouts"]] == ["c"]
+    assert "layouts_links" not in rest
+
+
+def test_operators_see_how_a_host_stands_to_its_layout(admin: httpx.Client, agent: ScriptedAgent) -> None:
+    url = f"/kcloud/v1/hosts/{agent.host_id}/layout"
+    assert admin.get(url).json() == {"wanted": None, "reported_version": "", "in_step": True, "cards": []}
+    made = make(admin)
+    card = CardReport(name=CARD, address="0000:41:00.0", vendor_id="10de", product_id="26b9")
+    agent.cards = (card.model_copy(update={"drift": "in use: 1 of 4 slices"}),)
+    agent.report()
+    shown = admin.get(url).json()
+    assert (shown["wanted"]["id"], shown["reported_version"], shown["in_step"]) == (made["id"], "", False)
+    assert shown["cards"] == [{"name": CARD, "address": "0000:41:00.0", "drift": "in use: 1 of 4 slices"}]
+    agent.layout_version = made["told_as"]
+    agent.report()
+    assert admin.get(url).json()["in_step"] is False, "a card still differs"
+    agent.cards = (card,)
+    agent.report()
+    assert admin.get(url).json()["in_step"] is True
+    cards = admin.get("/kcloud/v1/cards?host=host-1").json()["cards"]
+    assert [(each["name"], each["host"], each["drift"]) for each in cards] == [(CARD, "host-1", "")]
+    agent.cards = ()
+    agent.report()
+    assert admin.get("/kcloud/v1/cards").json() == {"cards": []}
+
+
+def test_layouts_are_for_operators_alone(cloud: Cloud, admin: httpx.Client, agent: ScriptedAgent) -> None:
+    made, demo = make(admin), cloud.client("demo")
+    for method, path, content in (
+        ("GET", "", None), ("POST", "", body("mine")), ("GET", f"/{made['id']}", None),
+        ("GET", f"/{made['id']}/versions", None), ("PATCH", f"/{made['id']}", {}),
+        ("DELETE", f"/{made['id']}", None),
+    ):  # fmt: skip
+        assert demo.request(method, LAYOUTS + path, json=content).status_code == 403
+    assert demo.get(f"/kcloud/v1/hosts/{agent.host_id}/layout").status_code == 403
+    assert demo.get("/kcloud/v1/cards").status_code == 403
