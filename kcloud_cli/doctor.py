@@ -5,12 +5,12 @@ import fcntl
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kcloud_cli.doctor_checks import Running, diagnose, exit_status
 from vfio.doctor.finding import Finding, Severity
-from vfio.doctor.gather import gather
+from vfio.doctor.gather import LAYOUTS, gather
 from vfio.doctor.report import as_json, as_text, described
 from vfio.errors import SysfsError
 from vfio.offer import OfferRule, parse_rule
@@ -51,13 +51,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(options: argparse.Namespace) -> int:
     """0: nothing stands in the way; 1: an error was found; 2: the question makes no sense."""
     try:
-        rules = [parse_rule(text) for text in _rule_texts(options)]
+        told = _told(options)
     except ValueError as error:
         print(f"kcloud doctor: {error}", file=sys.stderr)
         return 2
     running = None
     try:
-        running = _look(options, rules)
+        running = _look(options, told)
         findings = diagnose(running)
     except SysfsError as error:
         findings = (_unreadable(error),)
@@ -84,24 +84,42 @@ def _unreadable(error: SysfsError) -> Finding:
     )
 
 
-def _rule_texts(options: argparse.Namespace) -> Sequence[str]:
-    if options.offer is not None or not options.config_file:
-        return options.offer or ()
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What options or the agent's configuration say of the host."""
+
+    rules: tuple[OfferRule, ...]
+    layouts: str = LAYOUTS
+    """Relative to the root."""
+
+
+def _told(options: argparse.Namespace) -> _Told:
+    """ValueError says what makes no sense."""
+    texts, layouts = options.offer or (), LAYOUTS
+    if options.config_file:
+        offer, layouts = _configured(options.config_file)
+        texts = offer if options.offer is None else texts
+    return _Told(tuple(parse_rule(text) for text in texts), layouts)
+
+
+def _configured(files: Sequence[str]) -> tuple[Sequence[str], str]:
     # Only now: doctor without a configuration must run where nothing else is installed.
     from kcloud_common import config
     from kcloud_common.errors import PermanentError
-    from kcloud_compute.conf import DevicesConf
+    from kcloud_compute.conf import AgentConf, DevicesConf
 
     try:
-        devices = config.load({"devices": DevicesConf}, files=options.config_file).devices
+        conf = config.load({"agent": AgentConf, "devices": DevicesConf}, files=files)
     except PermanentError as error:
         raise ValueError(str(error)) from error
-    assert isinstance(devices, DevicesConf)  # noqa: S101 - load fills each group with its own class
-    return devices.offer
+    agent, devices = conf.agent, conf.devices
+    assert isinstance(agent, AgentConf)  # noqa: S101 - load fills each group with its own class
+    assert isinstance(devices, DevicesConf)  # noqa: S101
+    return devices.offer, f"{agent.state_dir.strip('/')}/{LAYOUTS.rpartition('/')[2]}"
 
 
-def _look(options: argparse.Namespace, rules: Sequence[OfferRule]) -> Running:
-    running = Running(gather(Sysfs(options.root), rules))
+def _look(options: argparse.Namespace, told: _Told) -> Running:
+    running = Running(gather(Sysfs(options.root), told.rules, layouts=told.layouts))
     if options.root != Path("/"):
         return running  # what follows asks the running system, not a folder
     return _with_libvirt(replace(running, kvm=_kvm()), options.libvirt_uri)

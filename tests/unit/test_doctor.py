@@ -228,3 +228,34 @@ def test_the_list_of_checks_in_the_documentation_is_what_there_is(request: pytes
     if request.config.getoption("--regenerate"):
         path.write_text(text)
     assert path.read_text() == text, "run pytest --regenerate"
+
+
+GARBAGE = ("", "\n", "nan", "-1", "0x", "\x00\xff", "a b c d e f", "99999999999999999999999", "Node :\n\n:")
+READ = (
+    "proc/meminfo", "proc/cpuinfo", "proc/modules", "proc/interrupts", "proc/buddyinfo", "proc/cmdline",
+    "proc/sys/kernel/tainted", "proc/sys/kernel/osrelease", "proc/900/limits", "proc/900/status",
+    "etc/modprobe.d/blacklist.conf", "etc/sysctl.d/60-kcloud.conf", "sys/kernel/security/lockdown",
+    "sys/module/vfio_iommu_type1/parameters/dma_entry_limit", "sys/kernel/iommu_groups/20/type",
+    "sys/devices/system/node/node0/meminfo", "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+    *(
+        f"sys/bus/pci/devices/{CARD}/{name}"
+        for name in (
+            "config", "current_link_speed", "current_link_width", "power_state", "d3cold_allowed",
+            "power/control", "aer_dev_fatal", "sriov_drivers_autoprobe", "resource2_resize",
+        )
+    ),
+)  # fmt: skip
+
+
+def test_no_file_can_end_the_doctor_by_what_it_holds(host: FakeHost) -> None:
+    for path in READ:
+        there = host.sysfs().exists(path)
+        before = host.sysfs().read_bytes(path) if there else b""
+        for text in GARBAGE:
+            host.put(path, text)
+            for finding in diagnose(Running(gather(host.sysfs()))):
+                assert finding.summary
+        (host.sysfs().root / path).write_bytes(before)
+        if not there:
+            (host.sysfs().root / path).unlink()
+    assert diagnose(Running(gather(host.sysfs()))) == ()

@@ -83,6 +83,13 @@ def dead(host: FakeHost) -> None:
     config(host, L40S, {0: all_ones()})
 
 
+def as_user(host: FakeHost) -> None:
+    """What others than root see of config space."""
+    for address in host.addresses():
+        path = host.sysfs().root / D / address / "config"
+        path.write_bytes(path.read_bytes()[:64])
+
+
 def asleep(host: FakeHost) -> None:
     dead(host)
     host.put(f"{D}/{L40S}/power_state", "D3cold\n")
@@ -325,6 +332,7 @@ FAULTS = {
         "kernel_lockdown", put("sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
     ),
     "nested off": Fault("nested_off", parameters("kvm_intel.nested", "N")),
+    "not root": Fault("partly_seen", as_user),
     "QEMU missing": Fault("qemu_missing", without_program("qemu-system-x86_64")),
     "qemu-img missing": Fault("tool_missing", without_program("qemu-img")),
     "no firewall": Fault("firewall_missing", without_program("nft")),
@@ -386,6 +394,13 @@ def test_every_check_has_a_planted_fault() -> None:
     planted = {fault.code for fault in FAULTS.values()}
     assert checks - planted == NOT_OF_FILES
     assert all(code in checks or code.startswith("device_") for code in planted)
+
+
+def test_a_card_that_a_layout_cuts_is_healthy_with_its_virtual_functions(tmp_path: Path) -> None:
+    host = healthy("rngd-x1", tmp_path / "host")
+    vfs(8)(host)
+    host.put("var/lib/kcloud/compute/layouts/pci_0000_21_00_0.json", "{}")
+    assert examined(host) == ()
 
 
 def test_the_gravest_comes_first(tmp_path: Path) -> None:

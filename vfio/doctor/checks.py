@@ -72,5 +72,5 @@ CHECKS: Checks[Facts] = {
         memory.numa_unknown,
         memory.numa_memoryless,
     ),
-    "kernel": (kernel.kernel_harmed, kernel.kernel_lockdown, kernel.nested_off),
+    "kernel": (kernel.kernel_harmed, kernel.kernel_lockdown, kernel.nested_off, kernel.partly_seen),
 }

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from vfio.doctor.facts import Facts
+from vfio.doctor.facts import VFIO_PCI, Facts
 from vfio.doctor.finding import Finding, Severity
-from vfio.driver import VFIO_PCI
 
 _SHOWN = 3
 _BLACKLIST = "echo 'blacklist nouveau' > /etc/modprobe.d/kcloud-nouveau.conf && update-initramfs -u && reboot"

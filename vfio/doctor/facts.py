@@ -8,6 +8,8 @@ from vfio.catalogue_product import Product
 from vfio.device import Link, PciDevice, Snapshot
 from vfio.offer import OfferResult
 
+VFIO_PCI = "vfio-pci"
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -162,6 +164,8 @@ class Facts:
     holders: Mapping[str, tuple[Holder, ...]] = field(default_factory=dict)
     """By card."""
     daemons: tuple[Daemon, ...] = ()
+    cut: frozenset[str] = frozenset()
+    """Names of cards that a layout cuts, as the agent wrote down."""
     pim_ranks: int = 0
     """Ranks of memory that computes (UPMEM): accelerators that are no PCI functions."""
     programs: frozenset[str] | None = None
@@ -173,6 +177,9 @@ class Facts:
     def cards(self) -> tuple[PciDevice, ...]:
         """What rules name and the host does not use itself, all its functions included."""
         return tuple(self.snapshot.devices[address] for address in sorted(self.products))
+
+    def is_cut(self, address: str) -> bool:
+        return address in self.snapshot.devices and self.snapshot.devices[address].name in self.cut
 
     def of(self, address: str) -> FunctionFacts:
         return self.functions.get(address, _NOTHING)

@@ -10,9 +10,9 @@ from vfio.doctor.read_functions import read_errors, read_function
 from vfio.doctor.read_kernel import read_cpu, read_iommu, read_kernel
 from vfio.doctor.read_memory import read_memory
 from vfio.doctor.read_processes import read_daemons, read_holders
+from vfio.doctor.reading import is_there, listed
 from vfio.hostuse import in_use
 from vfio.offer import offers
-from vfio.reading import names
 from vfio.rules import OfferRule
 from vfio.scan import scan
 from vfio.sysfs import Sysfs
@@ -21,7 +21,17 @@ _PROGRAM_FOLDERS = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "u
 _DEVICE_FILES = ("kvm", "net/tun", "vfio/vfio", "iommu")
 
 
-def gather(sysfs: Sysfs, rules: Sequence[OfferRule] = (), *, catalogue: Catalogue | None = None) -> Facts:
+LAYOUTS = "var/lib/kcloud/compute/layouts"
+"""Where an agent keeps its layouts unless its configuration says otherwise: one file for each card."""
+
+
+def gather(
+    sysfs: Sysfs,
+    rules: Sequence[OfferRule] = (),
+    *,
+    catalogue: Catalogue | None = None,
+    layouts: str = LAYOUTS,
+) -> Facts:
     """Raises SysfsError where even the list of PCI functions cannot be read."""
     catalogue = catalogue or builtin()
     snapshot = scan(sysfs)
@@ -39,7 +49,8 @@ def gather(sysfs: Sysfs, rules: Sequence[OfferRule] = (), *, catalogue: Catalogu
         cpu=read_cpu(sysfs),
         holders=read_holders(sysfs, cards),
         daemons=read_daemons(sysfs),
-        pim_ranks=len(names(sysfs, "sys/class/dpu_rank")),
+        cut=frozenset(name.removesuffix(".json") for name in listed(sysfs, layouts)),
+        pim_ranks=len(listed(sysfs, "sys/class/dpu_rank")),
         programs=_programs(sysfs),
         device_files=_device_files(sysfs),
     )
@@ -51,11 +62,11 @@ def gather(sysfs: Sysfs, rules: Sequence[OfferRule] = (), *, catalogue: Catalogu
 
 
 def _programs(sysfs: Sysfs) -> frozenset[str] | None:
-    found = {name for folder in _PROGRAM_FOLDERS for name in names(sysfs, folder)}
+    found = {name for folder in _PROGRAM_FOLDERS for name in listed(sysfs, folder)}
     return frozenset(found) or None
 
 
 def _device_files(sysfs: Sysfs) -> frozenset[str] | None:
-    if "null" not in names(sysfs, "dev"):
+    if "null" not in listed(sysfs, "dev"):
         return None  # no /dev of a running system: a recorded tree, or a container's
-    return frozenset(name for name in _DEVICE_FILES if sysfs.exists(f"dev/{name}"))
+    return frozenset(name for name in _DEVICE_FILES if is_there(sysfs, f"dev/{name}"))

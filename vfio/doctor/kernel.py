@@ -1,7 +1,8 @@
-"""Checks of the kernel itself: harm it has taken, and what it forbids. Pure."""
+"""Checks of the kernel itself: harm it has taken, what it forbids, what it hides from us. Pure."""
 
 from collections.abc import Iterator
 
+from vfio.config_space import HEADER
 from vfio.doctor.facts import Facts
 from vfio.doctor.finding import Finding, Severity
 
@@ -25,6 +26,19 @@ def kernel_harmed(facts: Facts) -> Iterator[Finding]:
             "drivers may hang, and guests lose work: let no new ones start here",
             f"/proc/sys/kernel/tainted: {facts.kernel.tainted}",
             "move servers away, look at dmesg, then reboot",
+        )
+
+
+def partly_seen(facts: Facts) -> Iterator[Finding]:
+    """The doctor may not read all: what it says is less than it could."""
+    short = [card.address for card in facts.cards if 0 < len(facts.of(card.address).config) <= HEADER]
+    if short:
+        yield Finding(
+            Severity.NOTE,
+            "not all could be read",
+            "faults of ACS, SR-IOV and of processes that hold cards stay unseen",
+            f"/sys/bus/pci/devices/{short[0]}/config shows {HEADER} bytes, as to users who are not root",
+            "sudo kcloud doctor",
         )
 
 

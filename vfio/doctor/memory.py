@@ -23,9 +23,13 @@ def hugepages_none(facts: Facts) -> Iterator[Finding]:
         f"there are no hugepages for {gib} GiB of memory",
         "a large guest with a card takes minutes to start: its memory is pinned in pages of 4 KiB",
         f"/sys/kernel/mm/hugepages/hugepages-{memory.default_kib}kB/nr_hugepages: 0",
-        "echo vm.nr_hugepages=N > /etc/sysctl.d/60-kcloud.conf && sysctl --system "
-        f"(N pages of {memory.default_kib} KiB)",
+        f"echo vm.nr_hugepages={_most_memory(facts)} > /etc/sysctl.d/60-kcloud.conf && sysctl --system",
     )
+
+
+def _most_memory(facts: Facts) -> int:
+    """Pages of the default size in three quarters of all memory: the host needs some itself."""
+    return (facts.memory.total_kib or 0) * 3 // 4 // facts.memory.default_kib
 
 
 def hugepages_short(facts: Facts) -> Iterator[Finding]:
@@ -34,8 +38,8 @@ def hugepages_short(facts: Facts) -> Iterator[Finding]:
     have = memory.hugepages.get(memory.default_kib)
     if have is None or have >= memory.hugepages_asked:
         return
-    blocks = [node.large_blocks for node in memory.nodes if node.large_blocks is not None]
-    pieces = f"; /proc/buddyinfo: room for {sum(blocks)} more" if blocks else ""
+    room = [f"{node.large_blocks} on node {node.number}" for node in memory.nodes if node.large_blocks]
+    pieces = f"; /proc/buddyinfo: room for {', '.join(room) or 'no'} more"
     yield Finding(
         Severity.WARNING,
         f"the kernel has {have} hugepages of {memory.hugepages_asked} that it was asked for",

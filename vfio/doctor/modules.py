@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from vfio.doctor.facts import Facts
+from vfio.doctor.facts import VFIO_PCI, Facts
 from vfio.doctor.finding import Finding, Severity
 from vfio.doctor.ports import kernel_option
-from vfio.driver import VFIO_PCI
 
 _TYPE1 = "vfio_iommu_type1"
 _USUAL_DMA_ENTRIES = 65535

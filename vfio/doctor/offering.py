@@ -11,6 +11,8 @@ def device(facts: Facts) -> Iterator[Finding]:
     for refusal in facts.result.refusals:
         if refusal.code == "in_use" and _boot_display(facts, refusal.addresses):
             continue  # drivers.boot_display_offered says it better
+        if refusal.code == "virtual_functions" and all(map(facts.is_cut, refusal.addresses)):
+            continue  # so it shall be
         reason, _, way_out = refusal.reason.partition(" Way out: ")
         yield Finding(
             Severity.WARNING,

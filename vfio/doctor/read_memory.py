@@ -3,8 +3,7 @@
 import re
 
 from vfio.doctor.facts import MemoryFacts, Node
-from vfio.doctor.read_kernel import first
-from vfio.reading import lines, names
+from vfio.doctor.reading import first, listed, told
 from vfio.sysfs import Sysfs
 
 _NODES = "sys/devices/system/node"
@@ -14,7 +13,7 @@ _SETTINGS = ("etc/sysctl.d", "run/sysctl.d", "usr/lib/sysctl.d")
 
 
 def read_memory(sysfs: Sysfs, command_line: str) -> MemoryFacts:
-    fields = _meminfo(lines(sysfs, "proc/meminfo"))
+    fields = _meminfo(told(sysfs, "proc/meminfo"))
     asked, where = _asked(sysfs, command_line)
     return MemoryFacts(
         total_kib=fields.get("MemTotal"),
@@ -38,11 +37,11 @@ def _meminfo(text: list[str]) -> dict[str, int]:
 def _nodes(sysfs: Sysfs) -> tuple[Node, ...]:
     blocks = _large_blocks(sysfs)
     found = []
-    for name in names(sysfs, _NODES):
+    for name in listed(sysfs, _NODES):
         if not re.fullmatch(r"node\d+", name):
             continue
         number, folder = int(name[4:]), f"{_NODES}/{name}"
-        memory = _meminfo(lines(sysfs, f"{folder}/meminfo")).get("MemTotal")
+        memory = _meminfo(told(sysfs, f"{folder}/meminfo")).get("MemTotal")
         if memory is not None:
             pools = _pools(sysfs, f"{folder}/hugepages")
             found.append(Node(number, memory, pools, blocks.get(number)))
@@ -51,7 +50,7 @@ def _nodes(sysfs: Sysfs) -> tuple[Node, ...]:
 
 def _pools(sysfs: Sysfs, folder: str) -> dict[int, int]:
     found = {}
-    for name in names(sysfs, folder):
+    for name in listed(sysfs, folder):
         size = re.fullmatch(r"hugepages-(\d+)kB", name)
         count = first(sysfs, f"{folder}/{name}/nr_hugepages")
         if size and count.isdecimal():
@@ -62,7 +61,7 @@ def _pools(sysfs: Sysfs, folder: str) -> dict[int, int]:
 def _large_blocks(sysfs: Sysfs) -> dict[int, int]:
     """`Node 0, zone   Normal  1 2 3 ...`: free runs by order, counted in 2 MiB pages."""
     found: dict[int, int] = {}
-    for line in lines(sysfs, "proc/buddyinfo"):
+    for line in told(sysfs, "proc/buddyinfo"):
         matched = re.match(r"Node (\d+), zone\s+\w+\s+(.*)", line)
         if matched is None:
             continue
@@ -80,9 +79,9 @@ def _asked(sysfs: Sysfs, command_line: str) -> tuple[int, str]:
         if value > asked:
             asked, where = value, f"/proc/cmdline: hugepages={value}"
     files = ["etc/sysctl.conf"]
-    files += [f"{folder}/{name}" for folder in _SETTINGS for name in names(sysfs, folder)]
+    files += [f"{folder}/{name}" for folder in _SETTINGS for name in listed(sysfs, folder)]
     for path in files:
-        for line in lines(sysfs, path):
+        for line in told(sysfs, path):
             matched = re.match(r"\s*vm[./]nr_hugepages\s*=\s*(\d+)", line)
             if matched and int(matched[1]) > asked:
                 asked, where = int(matched[1]), f"/{path}: vm.nr_hugepages={matched[1]}"

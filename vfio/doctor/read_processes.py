@@ -6,9 +6,8 @@ from contextlib import suppress
 
 from vfio.device import ADDRESS
 from vfio.doctor.facts import Daemon, Holder
-from vfio.doctor.read_kernel import first
-from vfio.errors import SysfsError, Vanished
-from vfio.reading import lines, names
+from vfio.doctor.reading import first, listed, told
+from vfio.errors import SysfsError
 from vfio.scan import DEVICES
 from vfio.sysfs import Sysfs
 
@@ -26,14 +25,14 @@ def device_files(sysfs: Sysfs, address: str) -> frozenset[str]:
     """The files in /dev through which a card is used, as its class devices and its driver name them."""
     found = set()
     folder = f"{DEVICES}/{address}"
-    for name in names(sysfs, folder):
+    for name in listed(sysfs, folder):
         if _ELSEWHERE.match(name) or ADDRESS.match(name):
             continue
-        for child in names(sysfs, f"{folder}/{name}"):
-            for line in lines(sysfs, f"{folder}/{name}/{child}/uevent"):
+        for child in listed(sysfs, f"{folder}/{name}"):
+            for line in told(sysfs, f"{folder}/{name}/{child}/uevent"):
                 if line.startswith("DEVNAME="):
                     found.add("/dev/" + line.removeprefix("DEVNAME="))
-    for line in lines(sysfs, f"{_NVIDIA}/{address}/information"):
+    for line in told(sysfs, f"{_NVIDIA}/{address}/information"):
         if matched := re.match(r"Device Minor:\s+(\d+)", line):
             found.add(f"/dev/nvidia{matched[1]}")
     return frozenset(found)
@@ -52,23 +51,20 @@ def read_holders(sysfs: Sysfs, cards: Iterable[str]) -> Mapping[str, tuple[Holde
 def read_daemons(sysfs: Sysfs) -> tuple[Daemon, ...]:
     found = []
     for pid in _processes(sysfs):
-        if (name := _name(sysfs, pid)) not in _DAEMONS:
-            continue
-        with suppress(SysfsError):
+        if (name := _name(sysfs, pid)) in _DAEMONS:
             found.append(Daemon(pid, name, _memlock(sysfs, pid), _may_raise(sysfs, pid)))
     return tuple(found)
 
 
 def _processes(sysfs: Sysfs) -> Iterator[int]:
-    return (int(name) for name in names(sysfs, "proc") if name.isdecimal())
+    return (int(name) for name in listed(sysfs, "proc") if name.isdecimal())
 
 
 def _open_files(sysfs: Sysfs, pid: int) -> set[str]:
     found = set()
-    with suppress(SysfsError):
-        for number in names(sysfs, f"proc/{pid}/fd"):
-            with suppress(Vanished):
-                found.add(sysfs.readlink(f"proc/{pid}/fd/{number}"))
+    for number in listed(sysfs, f"proc/{pid}/fd"):
+        with suppress(SysfsError):
+            found.add(sysfs.readlink(f"proc/{pid}/fd/{number}"))
     return found
 
 
@@ -77,7 +73,7 @@ def _name(sysfs: Sysfs, pid: int) -> str:
 
 
 def _memlock(sysfs: Sysfs, pid: int) -> int | None:
-    for line in lines(sysfs, f"proc/{pid}/limits"):
+    for line in told(sysfs, f"proc/{pid}/limits"):
         if matched := re.match(r"Max locked memory\s+(\d+)", line):
             return int(matched[1])
     return None
@@ -85,7 +81,7 @@ def _memlock(sysfs: Sysfs, pid: int) -> int | None:
 
 def _may_raise(sysfs: Sysfs, pid: int) -> bool:
     """Whether it may set limits above its own, as libvirt does for each guest with devices."""
-    for line in lines(sysfs, f"proc/{pid}/status"):
-        if line.startswith("CapEff:"):
-            return bool(int(line.split()[1], 16) >> _CAP_SYS_RESOURCE & 1)
+    for line in told(sysfs, f"proc/{pid}/status"):
+        if matched := re.match(r"CapEff:\s+([0-9a-f]+)", line):
+            return bool(int(matched[1], 16) >> _CAP_SYS_RESOURCE & 1)
     return True

@@ -52,6 +52,7 @@ def as_json(findings: Sequence[Finding], facts: Facts | None, host: Mapping[str,
             "counts": {each.value: _count(findings, each) for each in Severity},
             "host": dict(host),
             "offers": [] if facts is None else [asdict(offer) for offer in facts.result.offers],
+            "cut": [] if facts is None else sorted(facts.cut),
             "findings": [asdict(finding) for finding in findings],
         },
         indent=2,
@@ -93,6 +94,8 @@ def _head(facts: Facts | None, host: Mapping[str, object]) -> Iterator[str]:
         groups.setdefault((offer.model, offer.resource_class), []).append(offer.name)
     for (model, resource_class), names in groups.items():
         yield f"offers {len(names)} x {model} as {resource_class}: {', '.join(names)}"
+    if facts is not None and facts.cut:
+        yield f"cut    {len(facts.cut)} by a layout: {', '.join(sorted(facts.cut))}"
 
 
 def _cut(text: str) -> str:

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from vfio.config_space import damage
 from vfio.device import PciDevice
-from vfio.doctor.facts import Facts
+from vfio.doctor.facts import VFIO_PCI, Facts
 from vfio.doctor.finding import Finding, Severity
-from vfio.driver import VFIO_PCI
 
 _D = "/sys/bus/pci/devices"
 _ALONE = frozenset({"flr", "af_flr", "device_specific"})

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from vfio.config_space import SRIOV, damage, parse
 from vfio.device import PciDevice
-from vfio.doctor.facts import Facts, FunctionFacts
+from vfio.doctor.facts import VFIO_PCI, Facts, FunctionFacts
 from vfio.doctor.finding import Finding, Severity
-from vfio.driver import VFIO_PCI
 
 _VF_BARS = range(7, 13)
 """Their lines in a `resource` file."""
