@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vfio.catalogue import Catalogue
 from vfio.rules import parse_rule
 from vfio.slices.model import Ability, Card, CardLayout, Cut, Kind, Plan
-from vfio.slices.plans import plan_refusal
+from vfio.slices.plans import TYPED, plan_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,17 @@ def _beyond(now: CardNow, plan: Plan) -> str:
         if not known:
             ways = ", ".join(sorted({each.kind for each in now.abilities}))
             return f"its kernel offers no {kind} on it (it offers: {ways or 'nothing'})"
-        if "" not in known and (why := _too_many(plan, known)):
+        if why := _untyped(plan, known[""]) if "" in known else _too_many(plan, known):
             return why
+    return ""
+
+
+def _untyped(plan: Plan, ability: Ability) -> str:
+    """Of a kind without types, or whose types are known only later."""
+    if ability.refused and ability.kind not in TYPED:
+        return ability.refused
+    if plan.count > ability.most:
+        return f"its kernel has room for {ability.most} of kind {ability.kind} on an empty card"
     return ""
 
 

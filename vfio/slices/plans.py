@@ -2,7 +2,8 @@
 
 from vfio.slices.model import Card, Kind, Plan
 
-_NAMES_A_TYPE = frozenset({Kind.MDEV, Kind.VENDOR_VF})
+TYPED = frozenset({Kind.MDEV, Kind.VENDOR_VF})
+"""Kinds whose cuts name a type."""
 
 
 def plan_refusal(card: Card, plan: Plan) -> str:
@@ -20,7 +21,7 @@ def plan_refusal(card: Card, plan: Plan) -> str:
             f"it shares its IOMMU group with {others}, and both go to one guest: such a card is whole. Way "
             "out: enable ACS in the firmware, or move one card to another slot"
         )
-    types = [cut.type for cut in plan.cuts if cut.kind in _NAMES_A_TYPE]
+    types = [cut.type for cut in plan.cuts if cut.kind in TYPED]
     if "" in types:
         return f"cut {plan.cuts[types.index('')].kind} names no type"
     if len(set(types)) != len(types):
