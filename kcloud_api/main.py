@@ -29,6 +29,7 @@ from kcloud_common.errors import KcloudError
 from kcloud_common.stopping import Stop
 
 SERVICES = {
+    "accelerator": "kcloud_api.accelerator.cyborg.routes",
     "compute": "kcloud_api.compute.routes",
     "identity": "kcloud_api.identity.routes",
     "image": "kcloud_api.image.routes",

@@ -3,10 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import JSON, Index, LargeBinary, Text
+from sqlalchemy import JSON, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 from kcloud_api.db.columns import UtcDateTime
+
+ACCELERATED = text("device_profile IS NOT NULL AND deleted_at IS NULL")
+"""Few servers of many."""
 
 
 class ServerRow(SQLModel, table=True):
@@ -22,6 +25,7 @@ class ServerRow(SQLModel, table=True):
         Index("ix_compute_server_state", "state", "created_at", "id"),
         Index("ix_compute_server_created", "created_at", "id"),
         Index("ix_compute_server_host", "host_id", "state"),
+        Index("ix_compute_server_accelerated", "id", sqlite_where=ACCELERATED, postgresql_where=ACCELERATED),
     )
 
     id: UUID = Field(primary_key=True)
@@ -34,6 +38,8 @@ class ServerRow(SQLModel, table=True):
     power_on: bool = True
     """Desired."""
     flavor: dict[str, object] = Field(sa_type=JSON)
+    device_profile: str | None = Field(default=None, max_length=255)
+    """By whose name its accelerators were asked for; the flavor has what that stood for."""
     image_id: UUID = Field(index=True)
     image: dict[str, object] = Field(sa_type=JSON)
     key_name: str | None = Field(default=None, max_length=255)

@@ -34,6 +34,7 @@ SERVICES = (
     ("compute", "nova", "/compute/v2.1"),
     ("image", "glance", "/image"),
     ("placement", "placement", "/placement"),
+    ("accelerator", "cyborg", "/accelerator/v2"),
     ("kcloud", "kcloud", "/kcloud"),
 )
 """Type, name and path under the public URL of each API."""

@@ -23,11 +23,13 @@ OPEN = frozenset(
         "GET /image/", "GET /image/versions", "GET /image/versions/",
         "GET /image/v2", "GET /image/v2/",
         "GET /placement/",
+        "GET /accelerator/", "GET /accelerator/v2", "GET /accelerator/v2/",
     }
 )  # fmt: skip
 """Version documents, which clients read before they have a token, and the login."""
 
 BODIES: dict[str, Any] = {
+    "POST /accelerator/v2/device_profiles": {"name": "x", "groups": [{"resources:PGPU": "1"}]},
     "POST /compute/v2.1/servers": {"server": {"name": "x", "flavorRef": "1", "imageRef": NOBODY}},
     "PUT /compute/v2.1/servers/{server_id}": {"server": {"name": "x"}},
     "POST /compute/v2.1/servers/{server_id}/action": {"os-start": None},
@@ -52,6 +54,7 @@ BODIES: dict[str, Any] = {
 
 READS = frozenset(
     {
+        "/accelerator/v2/device_profiles", "/accelerator/v2/device_profiles/{profile}",
         "/compute/v2.1/extensions", "/compute/v2.1/flavors", "/compute/v2.1/flavors/detail",
         "/compute/v2.1/flavors/{flavor_id}", "/compute/v2.1/flavors/{flavor_id}/os-extra_specs",
         "/compute/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", "/compute/v2.1/limits",

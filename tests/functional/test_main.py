@@ -48,7 +48,7 @@ def _signals_as_they_were() -> Iterator[None]:
 def test_all_services_are_served_under_prefixes_and_sqlite_is_migrated(start: Start, sqlite: str) -> None:
     _, url = start("--database", sqlite)
     services = httpx.get(f"{url}/").json()["services"]
-    assert set(services) == {"compute", "identity", "image", "kcloud", "placement"}
+    assert set(services) == {"accelerator", "compute", "identity", "image", "kcloud", "placement"}
     for name in services:
         assert httpx.get(f"{url}/{name}/").status_code in (200, 300, 401, 404), name
     assert httpx.get(f"{url}/healthcheck").text == "OK"
