@@ -12,7 +12,7 @@ import pytest
 from kcloud_cli import main
 from kcloud_cli.doctor_checks import HOST_CHECKS, Running, diagnose, exit_status
 from tests.conftest import ROOT
-from tests.unit.doctor_hosts import config, healthy, modules
+from tests.unit.doctor_hosts import config, healthy, modules, process
 from vfio.doctor.checks import CHECKS
 from vfio.doctor.facts import CpuFacts
 from vfio.doctor.finding import Finding, Severity
@@ -228,6 +228,20 @@ def test_the_list_of_checks_in_the_documentation_is_what_there_is(request: pytes
     if request.config.getoption("--regenerate"):
         path.write_text(text)
     assert path.read_text() == text, "run pytest --regenerate"
+
+
+def test_of_several_settings_of_hugepages_the_last_counts(host: FakeHost) -> None:
+    host.put("etc/sysctl.d/10-more.conf", "vm.nr_hugepages = 9000\n")
+    host.put("proc/cmdline", "intel_iommu=on hugepages=8000 hugepagesz=1G hugepages=4\n")
+    assert diagnose(Running(gather(host.sysfs()))) == ()
+
+
+def test_a_card_that_a_layout_cuts_may_be_held_by_its_vendor_s_daemons(host: FakeHost) -> None:
+    host.put(f"sys/bus/pci/devices/{CARD}/drm/card1/uevent", "DEVNAME=dri/card1\n")
+    process(host, 812, "vgpu-daemon", opens="/dev/dri/card1")
+    assert [each.code for each in diagnose(Running(gather(host.sysfs())))] == ["card_held_open"]
+    host.put("var/lib/kcloud/compute/layouts/pci_0000_21_00_0.json", "{}")
+    assert diagnose(Running(gather(host.sysfs()))) == ()
 
 
 GARBAGE = ("", "\n", "nan", "-1", "0x", "\x00\xff", "a b c d e f", "99999999999999999999999", "Node :\n\n:")

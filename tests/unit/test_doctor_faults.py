@@ -33,7 +33,7 @@ ODD = frozenset({"mi300x", "memoryless-node", "shared-with-nic", "many-functions
 HEALTHY = tuple(f"{name}-x2" if name in FEW else name for name in NAMES if name not in ODD)
 
 L40S = "0000:21:00.0"
-"""First card of `l40s-x2`."""
+"""The card of `l40s-x1`."""
 PORT = "0000:20:01.0"
 """Above it."""
 ACS, SRIOV, PCIE = 0x158, 0x160, 0x60
@@ -46,7 +46,7 @@ class Fault:
 
     code: str
     plant: Callable[[FakeHost], object]
-    tree: str = "l40s-x2"
+    tree: str = "l40s-x1"
     besides: frozenset[str] = frozenset()
     subject: str = ""
 
@@ -201,6 +201,11 @@ def without_hugepages(host: FakeHost) -> None:
         host.put(f"sys/devices/system/node/node{node}/hugepages/hugepages-2048kB/nr_hugepages", "0\n")
 
 
+def hugepages_at_boot(host: FakeHost) -> None:
+    host.put("etc/sysctl.d/60-kcloud.conf", "")
+    command_line(host, "hugepages=4096")
+
+
 def without_program(*names: str) -> Callable[[FakeHost], None]:
     def plant(host: FakeHost) -> None:
         for name in names:
@@ -320,10 +325,10 @@ FAULTS = {
     ),
     "no hugepages": Fault("hugepages_none", without_hugepages),
     "memory in pieces": Fault("hugepages_short", put("etc/sysctl.d/70-more.conf", "vm.nr_hugepages=9000\n")),
-    "hugepages asked at boot": Fault("hugepages_short", cmdline("hugepages=4096")),
-    "hugepages on one node": Fault(
+    "hugepages asked at boot": Fault("hugepages_short", hugepages_at_boot),
+    "hugepages on the other node alone": Fault(
         "hugepages_uneven",
-        put("sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages", "0\n"),
+        put("sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages", "0\n"),
     ),
     "NUMA unknown": Fault("numa_unknown", attribute("numa_node", "-1")),
     "node without memory": Fault("numa_memoryless", lambda host: None, "memoryless-node"),
@@ -404,7 +409,7 @@ def test_a_card_that_a_layout_cuts_is_healthy_with_its_virtual_functions(tmp_pat
 
 
 def test_the_gravest_comes_first(tmp_path: Path) -> None:
-    host = healthy("l40s-x2", tmp_path / "host")
+    host = healthy("l40s-x1", tmp_path / "host")
     for name in ("nested off", "narrow link", "dead"):
         FAULTS[name].plant(host)
     order = [finding.severity for finding in examined(host)]

@@ -15,6 +15,8 @@ def card_held_open(facts: Facts) -> Iterator[Finding]:
         holders = facts.holders.get(card.address, ())
         if not holders or card.driver in (None, VFIO_PCI):
             continue
+        if facts.is_cut(card.address) or facts.vfs(card.address):
+            continue  # its driver and its vendor's daemons shall have it
         named = ", ".join(f"{holder.name} ({holder.pid})" for holder in holders[:_SHOWN])
         more = f" and {len(holders) - _SHOWN} more" if len(holders) > _SHOWN else ""
         yield Finding(

@@ -62,7 +62,7 @@ def aer_fatal(facts: Facts) -> Iterator[Finding]:
                 f"{address} had {count} fatal PCI Express errors since boot",
                 f"the link of {subject} broke down; a guest that has the card loses it, or the host stops",
                 f"{_D}/{address}/aer_dev_fatal: TOTAL_ERR_FATAL {count}",
-                f"take the card out of service: kcloud device maintenance; dmesg | grep {address}",
+                f"dmesg | grep {address}; power the host off, reseat the card; if it comes again, replace it",
                 address,
             )
 

@@ -144,7 +144,7 @@ def _shared_ports(facts: Facts) -> dict[str, list[str]]:
     for card in facts.cards:
         members = [
             facts.snapshot.devices[member]
-            for member in facts.snapshot.groups.get(card.iommu_group or -1, ())
+            for member in facts.snapshot.groups.get(-1 if card.iommu_group is None else card.iommu_group, ())
             if member in facts.snapshot.devices
         ]
         endpoints = [member for member in members if not member.is_bridge]
@@ -157,7 +157,8 @@ def _shared_ports(facts: Facts) -> dict[str, list[str]]:
 
 def acs_disabled(facts: Facts) -> Iterator[Finding]:
     """A port could redirect traffic between devices to the IOMMU, and was told not to."""
-    ports = sorted({port for card in facts.cards for port in card.pci_path})
+    # Without an IOMMU the kernel leaves ACS off, and that is told by iommu_off.
+    ports = sorted({port for card in facts.cards if facts.snapshot.groups for port in card.pci_path})
     for address in ports:
         bits = acs_of(facts.of(address).config)
         if bits is None or not bits.of_a_port or not (missing := bits.can & _NEEDED & ~bits.on):

@@ -72,18 +72,18 @@ def _large_blocks(sysfs: Sysfs) -> dict[int, int]:
 
 
 def _asked(sysfs: Sysfs, command_line: str) -> tuple[int, str]:
-    """The most that anything asks for. `hugepages=` counts pages of the size that stands before it, so only
-    those of the default size are taken."""
+    """What is said last: sysctl's files come after the command line, by their names, sysctl.conf at the end.
+    Where a name is in several folders, the first of them has it."""
     asked, where = 0, ""
     for value in _default_sized(command_line):
-        if value > asked:
-            asked, where = value, f"/proc/cmdline: hugepages={value}"
-    files = ["etc/sysctl.conf"]
-    files += [f"{folder}/{name}" for folder in _SETTINGS for name in listed(sysfs, folder)]
-    for path in files:
+        asked, where = value, f"/proc/cmdline: hugepages={value}"
+    files: dict[str, str] = {}
+    for folder in _SETTINGS:
+        for name in listed(sysfs, folder):
+            files.setdefault(name, f"{folder}/{name}")
+    for path in (*(files[name] for name in sorted(files)), "etc/sysctl.conf"):
         for line in told(sysfs, path):
-            matched = re.match(r"\s*vm[./]nr_hugepages\s*=\s*(\d+)", line)
-            if matched and int(matched[1]) > asked:
+            if matched := re.match(r"\s*-?vm[./]nr_hugepages\s*=\s*(\d+)", line):
                 asked, where = int(matched[1]), f"/{path}: vm.nr_hugepages={matched[1]}"
     return asked, where
 

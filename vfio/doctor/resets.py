@@ -71,7 +71,7 @@ def reset_absent(facts: Facts) -> Iterator[Finding]:
     for card in _whole(facts):
         if not card.reset_methods:
             yield Finding(
-                Severity.ERROR,
+                Severity.WARNING,
                 f"{card.address} cannot be reset",
                 "what one tenant left in it would reach the next: it is quarantined after its first server",
                 f"{_D}/{card.address}/reset_method is not there or empty",

@@ -20,9 +20,9 @@ def vf_bars_unassigned(facts: Facts) -> Iterator[Finding]:
         found = facts.of(card.address)
         if (why := _without_room(found)) is not None:
             yield Finding(
-                Severity.ERROR,
+                Severity.WARNING,
                 f"{card.address} has SR-IOV but no addresses for its virtual functions",
-                "none can be made: sriov_numvfs answers ENOMEM",
+                "none can be made (sriov_numvfs answers ENOMEM): it can only be given whole",
                 f"/sys/bus/pci/devices/{card.address}/{why}",
                 "switch Above 4G Decoding, SR-IOV and ARI on in the firmware, or: "
                 "add pci=realloc to the kernel's command line && reboot",
@@ -61,6 +61,8 @@ def sriov_switched_off(facts: Facts) -> Iterator[Finding]:
         if offset is None:
             continue
         able = int.from_bytes(found.config[offset + _TOTAL_VFS : offset + _TOTAL_VFS + 2], "little")
+        if able == 0:
+            continue
         shown = "is not there" if found.vfs_offered is None else "0"
         yield Finding(
             Severity.WARNING,
