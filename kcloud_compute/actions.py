@@ -7,6 +7,7 @@ from uuid import UUID
 from hypervisor_drivers.spec import DomainSpec
 from kcloud_common.wire import GuestData, ImageWant, PortWant
 from kcloud_compute.records import Record
+from vfio.slices.model import Card, Plan, Slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class PrepareDevice:
     step: ClassVar[str] = "prepare"
     server_id: UUID
     claim_id: UUID
-    addresses: tuple[str, ...]
+    slice: Slice
+    generation: int
+    """Of the lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Define:
 class Start:
     step: ClassVar[str] = "start"
     server_id: UUID
+    seconds: float = 60.0
+    """How long it may take before something must be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class ReleaseDevice:
     server_id: UUID
     """Of the server it was prepared for; of the claim itself when no server is known any more."""
     claim_id: UUID
+    device: str = ""
+    """Name of the slice; empty where only the journal may know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,44 @@ class UploadConsole:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class CleanDevice:
+    """Go on with a cleaning that nobody waits for, or burn a device in because an operator asked for it the
+    `burn_in`th time."""
+
+    step: ClassVar[str] = "clean"
+    device: str
+    burn_in: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CutCard:
+    step: ClassVar[str] = "cut"
+    card: Card
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class MaintainDevice:
+    """Take a free device out of use, or back."""
+
+    step: ClassVar[str] = "maintain"
+    device: str
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineDevice:
+    """A free device that shows that it is ill, or that an operator distrusts."""
+
+    step: ClassVar[str] = "quarantine"
+    device: str
+    evidence: str
+
+
+DeviceAction = CleanDevice | CutCard | MaintainDevice | QuarantineDevice
+"""What is done for devices' own sake."""
+
 Action = (
     WriteRecord
     | FetchImage
@@ -117,4 +162,5 @@ Action = (
     | ReleaseDevice
     | RemoveFiles
     | UploadConsole
+    | DeviceAction
 )

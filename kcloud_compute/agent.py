@@ -128,7 +128,9 @@ class Agent:
         host_id = self._enrol()
         capabilities = self._persist("hypervisor", self._driver.capabilities)
         epoch = self._persist("session", self._open_session).epoch
-        given = Given(self._conf, self._driver, self._sysfs, self._api, self._paths, self._rules, self._hooks)
+        given = Given(
+            self._conf, self._driver, self._sysfs, self._api, self._paths, self._rules, self._hooks, host_id
+        )
         events = Events(wake=self._wake.set, accepted=self._accepted, replaced=self._replaced)
         whole = assemble(given, capabilities, epoch, events)
         remove_unfinished(self._paths)

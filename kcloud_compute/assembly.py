@@ -3,30 +3,42 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from uuid import UUID
 
 from hypervisor_drivers.driver import Driver
 from hypervisor_drivers.spec import Capabilities, NetworkSpec
-from kcloud_compute import tools
+from kcloud_common.signing import public_key
+from kcloud_common.wire import HostReport
+from kcloud_compute import device_key, tools
 from kcloud_compute.addresses import AddressBook
 from kcloud_compute.api_client import ApiClient
+from kcloud_compute.care import Care, Tools, now_utc
+from kcloud_compute.care import Host as CaredHost
+from kcloud_compute.cleaning import Signatory
 from kcloud_compute.conf import ComputeConf
+from kcloud_compute.device_ledger import DeviceLedger
 from kcloud_compute.disks import GIB
 from kcloud_compute.durable import Checkpoint, no_checkpoint
 from kcloud_compute.execute import Executor, Means
 from kcloud_compute.images import ImageCache
+from kcloud_compute.inventory import Looking
+from kcloud_compute.kernel_log import kernel_log
 from kcloud_compute.ledger import Ledger
 from kcloud_compute.observe import Senses
 from kcloud_compute.paths import StatePaths
 from kcloud_compute.report import HostFacts
 from kcloud_compute.reporter import Reporter
+from kcloud_compute.scrub_command import parse
 from kcloud_compute.sight import Sight, View
 from kcloud_compute.translate import Host
 from kcloud_compute.turn import Parts, Settings, Turns
 from kcloud_compute.workers import Workers
-from vfio.binding import Binder
+from vfio import catalogue_files
 from vfio.journal import Journal
 from vfio.offer import OfferRule
+from vfio.slices.records import LayoutJournal
+from vfio.slices.slicer import Slicer
 from vfio.sysfs import Sysfs
 
 
@@ -49,6 +61,7 @@ class Given:
     paths: StatePaths
     rules: tuple[OfferRule, ...]
     hooks: Hooks
+    host_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +81,66 @@ class Assembly:
 
 
 def assemble(given: Given, capabilities: Capabilities, epoch: int, events: Events) -> Assembly:
-    """No thread is started yet."""
+    """No thread is started yet. ValueError for a catalogue or a scrub command that makes no sense."""
     conf, paths, hooks = given.conf.agent, given.paths, given.hooks
     journal = Journal(paths.journal)
+    ledger = DeviceLedger(paths.devices, hooks.checkpoint)
+    slicer = Slicer(given.sysfs, journal, LayoutJournal(paths.layouts))
+    catalogue = catalogue_files.load([Path(path) for path in given.conf.devices.catalogue])
     images = ImageCache(paths, given.api.image, hooks.run, hooks.checkpoint)
+    looking = Looking(given.sysfs, slicer, given.rules, catalogue)
+    senses = Senses(given.driver, given.sysfs, journal, ledger, images, paths)
+    sight = Sight(senses, View(_network(given), looking))
+    seed = device_key.load_or_make(paths.certificate_key, hooks.checkpoint)
+    cared = CaredHost(
+        given.sysfs, given.driver, slicer, journal, ledger, catalogue, lambda: sight.inventory.slices
+    )
+    signatory = Signatory(given.host_id, seed, now_utc)
     means = Means(
         paths=paths,
         driver=given.driver,
-        binder=Binder(given.sysfs, journal),
+        care=Care(cared, signatory, _tools(given), hooks.checkpoint),
         images=images,
         uploads=given.api,
         run=hooks.run,
         checkpoint=hooks.checkpoint,
     )
     workers = Workers(conf.workers, Executor(means).do, events.wake)
-    reporter = Reporter(given.api, conf.report_interval, events.accepted, events.replaced)
-    sight = Sight(Senses(given.driver, given.sysfs, journal, images, paths), _view(given))
+
+    def accepted(report: HostReport) -> None:
+        for device in report.devices:
+            if device.certificate is not None:
+                ledger.accepted(device.name, device.certificate.sequence)
+        events.accepted()
+
+    reporter = Reporter(given.api, conf.report_interval, accepted, events.replaced)
     parts = Parts(
         sight=sight,
         workers=workers,
         ledger=Ledger(conf.retry_window),
+        devices=ledger,
         addresses=AddressBook(given.driver),
         reporter=reporter,
         images=images,
     )
-    return Assembly(Turns(parts, _settings(given, capabilities, epoch)), workers, reporter)
+    return Assembly(Turns(parts, _settings(given, capabilities, epoch, seed)), workers, reporter)
 
 
-def _view(given: Given) -> View:
+def _network(given: Given) -> NetworkSpec:
     net = given.conf.libvirt
-    return View(NetworkSpec(net.network, net.bridge, net.cidr), given.rules)
+    return NetworkSpec(net.network, net.bridge, net.cidr)
 
 
-def _settings(given: Given, capabilities: Capabilities, epoch: int) -> Settings:
+def _tools(given: Given) -> Tools:
+    conf = given.conf.devices
+    return Tools(
+        scrubs=dict(parse(line, conf.scrub_deadline) for line in conf.scrub_command),
+        read_backs=dict(parse(line, conf.scrub_deadline) for line in conf.read_back_command),
+        kernel_log=lambda: kernel_log(given.sysfs.root),
+    )
+
+
+def _settings(given: Given, capabilities: Capabilities, epoch: int, seed: bytes) -> Settings:
     conf = given.conf.agent
     host = Host(
         virt_type=capabilities.virt_type,
@@ -114,5 +154,6 @@ def _settings(given: Given, capabilities: Capabilities, epoch: int) -> Settings:
         disk_gib=shutil.disk_usage(given.paths.root).total // GIB,
         reserved_memory_mib=conf.reserved_memory_mib,
         epoch=epoch,
+        certificate_key=public_key(seed),
     )
     return Settings(host, facts, conf.image_cache_gib)

@@ -7,21 +7,55 @@ from uuid import UUID
 from hypervisor_drivers.spec import DomainSeen
 from kcloud_common.wire import ClaimWant, Presence, ServerWant
 from kcloud_compute.actions import ReleaseDevice
+from kcloud_compute.device_record import DeviceRecord
+from kcloud_compute.marks import claim_marks, device_marks, domain_marks, marks
 from kcloud_compute.observed import Held, Observed
+from vfio.lifecycle import LEASED, State
+from vfio.slices.model import Kind, Slice
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A claim to release; `addresses` only where its journal entry must be mended first."""
+    """A claim to release; with its want only where its journal entry must be mended first."""
 
     id: UUID
-    addresses: tuple[str, ...] = ()
+    device: str = ""
+    mend: ClaimWant | None = None
 
 
 def may_have(claim: ClaimWant, observed: Observed) -> bool:
-    """Only what the operator's rules offer, under its own name, or what this claim holds already."""
-    allowed = {*observed.offered.get(claim.device, ()), *observed.claims.get(claim.id, Held()).addresses}
-    return bool(claim.addresses) and allowed.issuperset(claim.addresses)
+    """Only what the operator's rules and the layout offer, under its own name, or what this claim holds
+    already."""
+    offered = observed.offered.get(claim.device)
+    held = observed.claims.get(claim.id, Held())
+    allowed = (marks(offered) if offered else frozenset()) | device_marks(held.addresses, held.mdev)
+    return bool(claim_marks(claim)) and allowed >= claim_marks(claim)
+
+
+def out_of_use(claim: ClaimWant, observed: Observed) -> str:
+    """The state that keeps the claim from its device for longer; empty for none. A lease that ends and a
+    cleaning are waited for."""
+    record = observed.devices.get(claim.device)
+    kept = record is not None and record.state in (State.QUARANTINED, State.MAINTENANCE)
+    return f"{claim.device} is {record.state}: {record.reason}" if record is not None and kept else ""
+
+
+def is_held(claim: ClaimWant, observed: Observed) -> bool:
+    """By another lease, or by the cleaning after one."""
+    record = observed.devices.get(claim.device) or DeviceRecord(device=claim.device)
+    mine = record.claim_id == claim.id and record.state in LEASED
+    return record.state is not State.FREE and not mine
+
+
+def is_stale(claim: ClaimWant, observed: Observed) -> bool:
+    """A newer lease was seen on its device."""
+    record = observed.devices.get(claim.device)
+    return record is not None and claim.generation < record.generation
+
+
+def may_come(claim: ClaimWant, observed: Observed) -> bool:
+    """Whether a slice that is not there may be there soon: a card is to be cut still."""
+    return claim.device not in observed.offered and any(each.act for each in observed.decisions)
 
 
 def is_ready(claim: ClaimWant, observed: Observed) -> bool:
@@ -30,34 +64,42 @@ def is_ready(claim: ClaimWant, observed: Observed) -> bool:
 
 
 def has_other_devices(domain: DomainSeen, want: ServerWant) -> bool:
-    return set(domain.hostdevs) != {address for claim in want.claims for address in claim.addresses}
+    return domain_marks(domain) != {mark for claim in want.claims for mark in claim_marks(claim)}
+
+
+def slice_of(claim: ClaimWant, observed: Observed) -> Slice:
+    """What is offered under that name. What is not offered (any more) is taken by the words of the claim."""
+    bare = Slice(claim.device, Kind(claim.kind), claim.device, claim.addresses, "", mdev=claim.mdev)
+    return observed.offered.get(claim.device, bare)
 
 
 class Holders:
-    """Who holds which address: a claim (by the journal, or by a plan of this turn) or a domain."""
+    """Who holds which device: a claim (by the journal, or by a plan of this turn) or a domain."""
 
     def __init__(self, observed: Observed) -> None:
         self._claims = {
-            address: claim for claim, held in sorted(observed.claims.items()) for address in held.addresses
+            mark: claim
+            for claim, held in sorted(observed.claims.items())
+            for mark in _held_marks(held, observed)
         }
         self._domains = {
-            address: id for id, seen in sorted(observed.domains.items()) for address in seen.hostdevs
+            mark: id for id, seen in sorted(observed.domains.items()) for mark in domain_marks(seen)
         }
 
     def contested(self, want: ServerWant) -> str | None:
-        """An address of this server's that somebody else has, or that it wants twice."""
+        """A device of this server's that somebody else has, or that it wants twice."""
         wanted: set[str] = set()
         for claim in want.claims:
-            for address in claim.addresses:
-                claimed_by = self._claims.get(address, claim.id)
-                used_by = self._domains.get(address, want.id)
-                if claimed_by != claim.id or used_by != want.id or address in wanted:
-                    return address
-                wanted.add(address)
+            for mark in sorted(claim_marks(claim)):
+                claimed_by = self._claims.get(mark, claim.id)
+                used_by = self._domains.get(mark, want.id)
+                if claimed_by != claim.id or used_by != want.id or mark in wanted:
+                    return mark
+                wanted.add(mark)
         return None
 
     def take(self, want: ServerWant) -> None:
-        self._claims |= {address: claim.id for claim in want.claims for address in claim.addresses}
+        self._claims |= {mark: claim.id for claim in want.claims for mark in claim_marks(claim)}
 
 
 def claims_to_release(
@@ -72,13 +114,15 @@ def claims_to_release(
     for other in wants.values():
         if other.id != want.id and other.presence is Presence.PRESENT:
             known -= {claim.id for claim in other.claims}
-    in_use = _addresses_in_use(observed, but=want.id)
-    addresses = {claim.id: claim.addresses for claim in want.claims}
-    return tuple(
-        Ending(claim, addresses.get(claim, ()) if observed.claims[claim].damaged else ())
-        for claim in sorted(known)
-        if claim in observed.claims and not in_use.intersection(observed.claims[claim].addresses)
-    )
+    in_use = _marks_in_use(observed, but=want.id)
+    wanted = {claim.id: claim for claim in want.claims}
+    endings = []
+    for id in sorted(known & observed.claims.keys()):
+        held, claim = observed.claims[id], wanted.get(id)
+        if not in_use.intersection(_held_marks(held, observed)):
+            device = held.device or (claim.device if claim else "")
+            endings.append(Ending(id, device, claim if held.damaged else None))
+    return tuple(endings)
 
 
 def orphans(wants: Mapping[UUID, ServerWant], observed: Observed) -> tuple[ReleaseDevice, ...]:
@@ -88,13 +132,18 @@ def orphans(wants: Mapping[UUID, ServerWant], observed: Observed) -> tuple[Relea
         known.update(seen.metadata.claims)
     for folder in observed.folders.values():
         known.update(folder.record.claims if folder.record else ())
-    in_use = _addresses_in_use(observed)
+    in_use = _marks_in_use(observed)
     return tuple(
-        ReleaseDevice(claim, claim)
+        ReleaseDevice(claim, claim, held.device)
         for claim, held in sorted(observed.claims.items())
-        if claim not in known and not held.damaged and not in_use.intersection(held.addresses)
+        if claim not in known and not held.damaged and not in_use.intersection(_held_marks(held, observed))
     )
 
 
-def _addresses_in_use(observed: Observed, but: UUID | None = None) -> set[str]:
-    return {address for id, seen in observed.domains.items() if id != but for address in seen.hostdevs}
+def _held_marks(held: Held, observed: Observed) -> frozenset[str]:
+    offered = observed.offered.get(held.device)
+    return device_marks(held.addresses, held.mdev) | (marks(offered) if offered else frozenset())
+
+
+def _marks_in_use(observed: Observed, but: UUID | None = None) -> set[str]:
+    return {mark for id, seen in observed.domains.items() if id != but for mark in domain_marks(seen)}

@@ -60,6 +60,23 @@ class DevicesConf:
         help="Rule for devices to offer (vendor:product, class or address); may be repeated."
         " Without any: known accelerators that the host does not use itself.",
     )
+    catalogue: tuple[str, ...] = option(
+        (), multi=True, help="File with more of the catalogue, or other facts; may be repeated, later wins."
+    )
+    scrub_command: tuple[str, ...] = option(
+        (),
+        multi=True,
+        help="METHOD=COMMAND: what clears the memory of devices whose catalogue entry names the method;"
+        " {address} stands for a PCI function. May be repeated.",
+    )
+    read_back_command: tuple[str, ...] = option(
+        (),
+        multi=True,
+        help="METHOD=COMMAND: what checks, after a scrub by that method, that memory is clear.",
+    )
+    scrub_deadline: float = option(
+        3600.0, minimum=1, help="Seconds that such a command may take for one function."
+    )
 
 
 GROUPS: dict[str, type] = {"agent": AgentConf, "libvirt": LibvirtConf, "devices": DevicesConf}

@@ -1,73 +1,131 @@
-"""What this host offers to guests, from one scan of its PCI devices and the operator's rules."""
+"""Decides what a report says of cards and slices, from one look, the ledger and the claims. Pure."""
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
 from uuid import UUID
 
-from kcloud_common.wire import DeviceReport, DeviceState, PcieLink
-from kcloud_compute.observed import Held
-from vfio.device import Snapshot
-from vfio.hostuse import in_use
-from vfio.offer import Offer, OfferRule, Refusal, offers
-from vfio.scan import scan
-from vfio.sysfs import Sysfs
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """One scan, judged."""
-
-    snapshot: Snapshot
-    offers: tuple[Offer, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
-
-    def offered(self) -> Mapping[str, tuple[str, ...]]:
-        return {offer.name: offer.addresses for offer in self.offers}
+from kcloud_common.wire import CardReport, DeviceReport, DeviceState, Health, PcieLink, SliceKind
+from kcloud_compute.cuts import ability_report, sharing_report
+from kcloud_compute.device_record import DeviceRecord
+from kcloud_compute.inventory import Inventory
+from kcloud_compute.marks import domain_marks, marks
+from kcloud_compute.observed import Observed
+from kcloud_compute.planner import LIVE
+from vfio.device import Link
+from vfio.health import Reading, faults, judge
+from vfio.layout import Decision
+from vfio.slices.model import Slice
 
 
-def take_inventory(sysfs: Sysfs, rules: Sequence[OfferRule]) -> Inventory:
-    """Raises vfio's SysfsError when the host may not be read."""
-    snapshot = scan(sysfs)
-    result = offers(snapshot, rules, in_use(sysfs))
-    return Inventory(snapshot, result.offers, result.refusals)
+def device_reports(inventory: Inventory, observed: Observed) -> tuple[DeviceReport, ...]:
+    """One for each slice that is there."""
+    holders = {held.device: id for id, held in observed.claims.items() if held.device}
+    live = (domain for domain in observed.domains.values() if domain.state in LIVE)
+    attached = frozenset(mark for domain in live for mark in domain_marks(domain))
+    unsettled = inventory.unsettled
+    return tuple(
+        _report(
+            each, inventory, observed.devices.get(name) or DeviceRecord(device=name),
+            _Custody(holders.get(name), attached, unsettled.get(each.card, "")),
+        )
+        for name, each in inventory.slices.items()
+    )  # fmt: skip
 
 
-def device_reports(
-    inventory: Inventory, claims: Mapping[UUID, Held], quarantined: Mapping[UUID, str]
-) -> tuple[DeviceReport, ...]:
-    """`claims` by the journal; `quarantined`: claims whose devices did not come back, and why."""
-    holders = {address: claim for claim, held in claims.items() for address in held.addresses}
-    return tuple(_device_report(offer, holders, quarantined) for offer in inventory.offers)
+class _Custody:
+    """Who has a slice, by journal and domains; and why its card gets no new guests."""
+
+    def __init__(self, claim: UUID | None, attached: Set[str], unsettled: str) -> None:
+        self.claim, self.attached, self.unsettled = claim, attached, unsettled
 
 
-def _device_report(
-    offer: Offer, holders: Mapping[str, UUID], quarantined: Mapping[UUID, str]
-) -> DeviceReport:
-    claim = next((holders[address] for address in offer.addresses if address in holders), None)
-    reason = quarantined.get(claim, "") if claim else ""
-    free = DeviceState.FREE if claim is None else DeviceState.CLAIMED
+def _state(each: Slice, record: DeviceRecord, custody: _Custody) -> tuple[DeviceState, str]:
+    """With the reason, where there is one."""
+    state = DeviceState(record.state)
+    if state in (DeviceState.QUARANTINED, DeviceState.SANITISING):
+        return state, record.reason
+    if custody.claim is not None or state in (DeviceState.CLAIMED, DeviceState.ATTACHED):
+        taken = marks(each) & custody.attached
+        return (DeviceState.ATTACHED if taken else DeviceState.CLAIMED), ""
+    if custody.unsettled:
+        return DeviceState.MAINTENANCE, custody.unsettled
+    return state, record.reason
+
+
+def _report(each: Slice, inventory: Inventory, record: DeviceRecord, custody: _Custody) -> DeviceReport:
+    state, reason = _state(each, record, custody)
+    held = state in (DeviceState.CLAIMED, DeviceState.ATTACHED, DeviceState.SANITISING)
     return DeviceReport(
-        name=offer.name,
-        addresses=offer.addresses,
-        vendor_id=offer.vendor_id,
-        product_id=offer.product_id,
-        resource_class=offer.resource_class,
-        traits=offer.traits,
-        numa_node=offer.numa_node,
-        pci_path=offer.pci_path,
-        link=PcieLink(speed=offer.link.speed, width=offer.link.width) if offer.link else None,
-        state=DeviceState.QUARANTINED if reason else free,
-        claim_id=claim,
+        name=each.name,
+        card="" if each.card == each.name else each.card,
+        kind=SliceKind(each.kind),
+        slice_type=each.type,
+        mdev=each.mdev,
+        addresses=each.addresses,
+        vendor_id=each.vendor_id,
+        product_id=each.product_id,
+        model=each.model,
+        resource_class=each.resource_class,
+        traits=each.traits,
+        share=each.share,
+        memory_mib=each.memory_mib,
+        sharing=sharing_report(each.sharing),
+        numa_node=each.numa_node,
+        pci_path=each.pci_path,
+        link=_link(each.link),
+        state=state,
+        claim_id=(custody.claim or record.claim_id) if held else None,
+        generation=record.generation,
+        release_count=record.release_count,
         reason=reason,
+        health=health_report(inventory.health.get(each.card), inventory.cards[each.card].link),
+        certificate=record.certificate,
     )
 
 
-def log_refusals(before: Sequence[Refusal], now: Sequence[Refusal]) -> None:
-    """Once each: an operator wants to know why a card is not offered."""
-    for refusal in now:
-        if refusal not in before:
-            facts = {"code": refusal.code, "device": ",".join(refusal.addresses), "reason": refusal.reason}
-            log.warning("device_not_offered", extra=facts)
+def card_reports(inventory: Inventory) -> tuple[CardReport, ...]:
+    return tuple(_card(decision, inventory) for decision in inventory.decisions)
+
+
+def _card(decision: Decision, inventory: Inventory) -> CardReport:
+    card = decision.card
+    return CardReport(
+        name=card.name,
+        address=card.address,
+        vendor_id=f"{card.device.vendor:04x}",
+        product_id=f"{card.device.product:04x}",
+        model=card.model,
+        memory_mib=card.memory_mib,
+        abilities=tuple(ability_report(ability) for ability in inventory.abilities[card.name]),
+        drift=decision.drift,
+    )
+
+
+def health_report(reading: Reading | None, seat: Link | None) -> Health | None:
+    """Of the card that a slice is of. Evidence: what one reading shows by itself."""
+    if reading is None:
+        return None
+    return Health(
+        aer_correctable=reading.correctable,
+        aer_nonfatal=reading.nonfatal,
+        aer_fatal=reading.fatal,
+        link=_link(reading.link),
+        xid=reading.xids[-1] if reading.xids else None,
+        evidence="; ".join(finding.evidence for finding in judge(None, reading, seat)),
+    )
+
+
+def ill(before: Mapping[str, Reading], inventory: Inventory) -> dict[str, str]:
+    """Cards that show a fault, with the evidence, by name. `before`: their readings when they were well."""
+    found = {}
+    for name, reading in inventory.health.items():
+        if bad := faults(judge(before.get(name), reading, inventory.cards[name].link)):
+            found[name] = "; ".join(finding.evidence for finding in bad)
+    return found
+
+
+def _link(link: Link | None) -> PcieLink | None:
+    return PcieLink(speed=link.speed, width=link.width) if link is not None else None
+
+
+def cards_of(slices: Iterable[Slice]) -> frozenset[str]:
+    return frozenset(each.card for each in slices)

@@ -13,11 +13,15 @@ from hypervisor_drivers.driver import Driver
 from kcloud_compute import console, disks, durable
 from kcloud_compute.actions import (
     Action,
+    CleanDevice,
+    CutCard,
     Define,
     FetchImage,
+    MaintainDevice,
     MakeConfigDrive,
     MakeDisk,
     PrepareDevice,
+    QuarantineDevice,
     Reboot,
     ReleaseDevice,
     RemoveFiles,
@@ -27,11 +31,11 @@ from kcloud_compute.actions import (
     UploadConsole,
     WriteRecord,
 )
+from kcloud_compute.care import Care
 from kcloud_compute.durable import Checkpoint
 from kcloud_compute.images import Cancelled, ImageCache
 from kcloud_compute.paths import StatePaths
 from kcloud_compute.tools import Run
-from vfio.binding import Binder
 
 
 class Uploads(Protocol):
@@ -44,7 +48,7 @@ class Means:
 
     paths: StatePaths
     driver: Driver
-    binder: Binder
+    care: Care
     images: ImageCache
     uploads: Uploads
     run: Run
@@ -100,7 +104,7 @@ class Executor:
 
     @_do.register
     def _(self, action: PrepareDevice, cancelled: Cancelled) -> None:
-        self._means.binder.prepare(action.claim_id, action.addresses)
+        self._means.care.prepare(action)
 
     @_do.register
     def _(self, action: Define, cancelled: Cancelled) -> None:
@@ -124,7 +128,23 @@ class Executor:
 
     @_do.register
     def _(self, action: ReleaseDevice, cancelled: Cancelled) -> None:
-        self._means.binder.release(action.claim_id)
+        self._means.care.release(action)
+
+    @_do.register
+    def _(self, action: CleanDevice, cancelled: Cancelled) -> None:
+        self._means.care.clean(action)
+
+    @_do.register
+    def _(self, action: CutCard, cancelled: Cancelled) -> None:
+        self._means.care.cut(action)
+
+    @_do.register
+    def _(self, action: MaintainDevice, cancelled: Cancelled) -> None:
+        self._means.care.maintain(action)
+
+    @_do.register
+    def _(self, action: QuarantineDevice, cancelled: Cancelled) -> None:
+        self._means.care.quarantine(action.device, action.evidence)
 
     @_do.register
     def _(self, action: RemoveFiles, cancelled: Cancelled) -> None:

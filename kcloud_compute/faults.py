@@ -13,10 +13,13 @@ from vfio.errors import (
     DeviceBusy,
     DeviceGone,
     DriverMissing,
+    LayoutRefused,
     NotRestored,
     NotViable,
     SysfsError,
 )
+from vfio.lifecycle import NotAllowed
+from vfio.sanitise.pipeline import NotYet
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,9 @@ _MEANINGS: dict[type[BaseException], _Meaning] = {
     NotViable: _Meaning("device_not_viable", "The device cannot be given to a server on its host.", True),
     DriverMissing: _Meaning("vfio_missing", _DEVICE, True),
     DeviceBusy: _Meaning("device_busy", "The device is still in use."),
+    NotAllowed: _Meaning("device_not_free", "The device is not free on its host.", True),
+    NotYet: _Meaning("device_busy", "The device is still in use."),
+    LayoutRefused: _Meaning("layout_refused", "The card cannot be cut as its layout says.", True),
     NotRestored: _Meaning("device_not_restored", "The device could not be returned to a clean state."),
     BindingError: _Meaning("device_not_bound", _DEVICE),
     SysfsError: _Meaning("device_unreadable", _DEVICE),

@@ -10,15 +10,19 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pydantic import ValidationError
 
 from hypervisor_drivers.driver import Driver
-from kcloud_compute.devices import Inventory
+from kcloud_compute.device_ledger import DeviceLedger
+from kcloud_compute.device_record import DeviceRecord
 from kcloud_compute.images import ImageCache
+from kcloud_compute.inventory import Inventory
 from kcloud_compute.observed import Folder, Held, Observed
 from kcloud_compute.paths import StatePaths
 from kcloud_compute.records import Record
 from vfio.driver import VFIO_PCI, current_driver
 from vfio.errors import Vanished
 from vfio.journal import ClaimRecord, Journal
+from vfio.lifecycle import State
 from vfio.scan import boot_id
+from vfio.slices.model import Slice
 from vfio.sysfs import Sysfs
 
 log = logging.getLogger(__name__)
@@ -31,6 +35,7 @@ class Senses:
     driver: Driver
     sysfs: Sysfs
     journal: Journal
+    devices: DeviceLedger
     images: ImageCache
     paths: StatePaths
 
@@ -41,14 +46,19 @@ def observe(senses: Senses, inventory: Inventory, consoles: Mapping[UUID, int]) 
     The journal comes first and files last: a claim is recorded in its server's folder before it is prepared,
     so whatever claim is seen here has its record seen too, whoever works meanwhile.
     """
-    claims = _claims(senses)
+    records = senses.devices.all()
+    claims = _claims(senses, inventory.slices, records)
     return Observed(
         boot_id=this_boot(senses.sysfs),
         domains=senses.driver.domains(),
         folders=_folders(senses.paths),
         images=senses.images.digests(),
         claims=claims,
-        offered=inventory.offered(),
+        offered=inventory.slices,
+        decisions=inventory.decisions,
+        devices=records,
+        functions=inventory.functions(),
+        shape=inventory.shape,
         consoles=consoles,
     )
 
@@ -95,17 +105,37 @@ def _record(path: Path) -> Record | None:
         return None
 
 
-def _claims(senses: Senses) -> dict[UUID, Held]:
-    boot = boot_id(senses.sysfs)
+def _claims(
+    senses: Senses, slices: Mapping[str, Slice], records: Mapping[str, DeviceRecord]
+) -> dict[UUID, Held]:
+    """Of quarantined devices none: their leases are over, whatever is left in the journal."""
     claims = {
-        id: Held(record.addresses, ready=record.boot_id == boot and _bound(senses.sysfs, record))
-        for id, record in senses.journal.records().items()
+        record.claim_id: Held((), record.device)
+        for record in records.values()
+        if record.claim_id is not None and record.state is not State.QUARANTINED and record.burn_in is None
     }
+    boot = boot_id(senses.sysfs)
+    by_address = {address: each.name for each in slices.values() for address in each.addresses}
+    for id, claim in senses.journal.records().items():
+        device = claim.slice.name if claim.slice else _named(claim, by_address)
+        kept = records.get(device)
+        if kept is None or (kept.state is not State.QUARANTINED and kept.burn_in is None):
+            ready = claim.boot_id == boot and _stands(senses.sysfs, claim, slices)
+            mdev = claim.slice.mdev if claim.slice else None
+            claims[id] = Held(claim.addresses, device, mdev, ready=ready)
     return claims | {id: Held(damaged=True) for id in senses.journal.damaged()}
 
 
-def _bound(sysfs: Sysfs, record: ClaimRecord) -> bool:
+def _named(claim: ClaimRecord, by_address: Mapping[str, str]) -> str:
+    """Claims of before there were slices name none."""
+    return next((by_address[address] for address in claim.addresses if address in by_address), "")
+
+
+def _stands(sysfs: Sysfs, claim: ClaimRecord, slices: Mapping[str, Slice]) -> bool:
+    """Whether what the claim was prepared for is still so. What binds nothing need only be there."""
+    if not claim.functions:
+        return claim.slice is not None and claim.slice.name in slices
     try:
-        return all(current_driver(sysfs, function.address) == VFIO_PCI for function in record.functions)
+        return all(current_driver(sysfs, function.address) == VFIO_PCI for function in claim.functions)
     except Vanished:
         return False

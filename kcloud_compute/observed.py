@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from hypervisor_drivers.spec import DomainSeen
+from kcloud_compute.device_record import DeviceRecord
+from kcloud_compute.guest_shape import FunctionFacts, HostShape
 from kcloud_compute.records import Record
+from vfio.layout import Decision
+from vfio.slices.model import Slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +23,16 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One claim in the journal. `addresses` are what it asked for; a damaged entry no longer says."""
+    """One claim that this host still has something to do for: it is in the journal, or the device's record
+    says that it is claimed or being cleaned. A damaged entry no longer says of what."""
 
     addresses: tuple[str, ...] = ()
+    """What it asked for; empty for an mdev."""
+    device: str = ""
+    """The slice's name."""
+    mdev: UUID | None = None
     ready: bool = False
-    """All its functions are on vfio-pci now; not so after a reboot of the host, or a crash half-way."""
+    """All is there for its guest; not so after a reboot of the host, or a crash half-way."""
     damaged: bool = False
 
 
@@ -37,8 +46,16 @@ class Observed:
     images: frozenset[str] = frozenset()
     """Digests of the images in the cache."""
     claims: Mapping[UUID, Held] = field(default_factory=dict)
-    """What the journal of device bindings holds."""
-    offered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Devices that the operator's rules let guests have: name to addresses."""
+    offered: Mapping[str, Slice] = field(default_factory=dict)
+    """Slices that the operator's rules and the layout let guests have, by name."""
+    decisions: tuple[Decision, ...] = ()
+    """What the layout wants of each card."""
+    devices: Mapping[str, DeviceRecord] = field(default_factory=dict)
+    """What the host remembers of devices, by name; those without a record are free."""
+    ill: Mapping[str, str] = field(default_factory=dict)
+    """Cards that show a fault, by name, with the evidence."""
+    functions: Mapping[str, FunctionFacts] = field(default_factory=dict)
+    """Of the functions that guests may get, by address."""
+    shape: HostShape = field(default_factory=HostShape)
     consoles: Mapping[UUID, int] = field(default_factory=dict)
     """Console requests that have been answered."""

@@ -34,6 +34,20 @@ class StatePaths:
     def journal(self) -> Path:
         return self.root / "journal"
 
+    @property
+    def devices(self) -> Path:
+        """What is remembered of each device."""
+        return self.root / "devices"
+
+    @property
+    def layouts(self) -> Path:
+        """How cards were cut."""
+        return self.root / "layouts"
+
+    @property
+    def certificate_key(self) -> Path:
+        return self.root / "certificate.key"
+
     def image(self, sha512: str) -> Path:
         if not SHA512.fullmatch(sha512):
             raise ValueError(f"not a SHA-512 digest: {sha512!r}")

@@ -13,6 +13,7 @@ from kcloud_common.wire import Assignment, Fault, Power, Presence, ServerWant
 from kcloud_compute.actions import (
     Action,
     Define,
+    DeviceAction,
     FetchImage,
     MakeConfigDrive,
     MakeDisk,
@@ -26,10 +27,24 @@ from kcloud_compute.actions import (
     UploadConsole,
     WriteRecord,
 )
-from kcloud_compute.claims import Holders, claims_to_release, has_other_devices, is_ready, may_have, orphans
+from kcloud_compute.claims import (
+    Holders,
+    claims_to_release,
+    has_other_devices,
+    is_held,
+    is_ready,
+    is_stale,
+    may_come,
+    may_have,
+    orphans,
+    out_of_use,
+    slice_of,
+)
+from kcloud_compute.device_plans import device_actions
+from kcloud_compute.guest_shape import Unfit, start_seconds
 from kcloud_compute.observed import Folder, Observed
 from kcloud_compute.records import Record
-from kcloud_compute.translate import Host, domain_spec
+from kcloud_compute.translate import Around, Host, domain_spec, functions_of
 
 LIVE = frozenset({DomainState.RUNNING, DomainState.PAUSED})
 
@@ -57,6 +72,8 @@ class HostPlan:
     consoles: tuple[UploadConsole, ...] = ()
     orphans: tuple[ReleaseDevice, ...] = ()
     """Devices prepared for claims that nobody knows any more."""
+    devices: tuple[DeviceAction, ...] = ()
+    """For devices' own sake: cards to cut, devices to clean. Each may be carried out side by side."""
 
 
 def plan(assignment: Assignment, observed: Observed, host: Host) -> HostPlan:
@@ -64,7 +81,12 @@ def plan(assignment: Assignment, observed: Observed, host: Host) -> HostPlan:
     wants = {want.id: want for want in assignment.servers}
     holders = Holders(observed)
     servers = [_server_plan(wants[id], wants, observed, host, holders) for id in sorted(wants)]
-    return HostPlan(tuple(servers), _consoles(wants, observed), orphans(wants, observed))
+    return HostPlan(
+        tuple(servers),
+        _consoles(wants, observed),
+        orphans(wants, observed),
+        device_actions(assignment.devices, observed),
+    )
 
 
 def _server_plan(
@@ -80,8 +102,13 @@ def _server_plan(
     obstacle = _obstacle(want, observed, holders)
     if obstacle is not None:
         return ServerPlan(want, obstacle=obstacle)
+    try:
+        actions = (*_artefacts(want, observed, host), *_power_on(want, observed, host))
+    except Unfit as error:
+        words = "Its host cannot give the server the machine that its flavor asks for."
+        return ServerPlan(want, obstacle=_fault("shape_unfit", words, str(error)))
     holders.take(want)
-    return ServerPlan(want, (*_artefacts(want, observed, host), *_power_on(want, observed, host)))
+    return ServerPlan(want, actions)
 
 
 # --- removal -----------------------------------------------------------------------------------------
@@ -96,9 +123,10 @@ def _removal(want: ServerWant, wants: Mapping[UUID, ServerWant], observed: Obser
             actions.append(Stop(want.id, 0.0))
         actions.append(Undefine(want.id))
     for claim in claims_to_release(want, wants, observed):
-        if claim.addresses:  # the journal's entry is damaged; preparing again mends it
-            actions.append(PrepareDevice(want.id, claim.id, claim.addresses))
-        actions.append(ReleaseDevice(want.id, claim.id))
+        if claim.mend is not None:  # the journal's entry is damaged; preparing again mends it
+            mended = slice_of(claim.mend, observed)
+            actions.append(PrepareDevice(want.id, claim.id, mended, claim.mend.generation))
+        actions.append(ReleaseDevice(want.id, claim.id, claim.device))
     if want.id in observed.folders:
         actions.append(RemoveFiles(want.id))
     return tuple(actions)
@@ -135,19 +163,20 @@ def _artefacts(want: ServerWant, observed: Observed, host: Host) -> tuple[Action
     if want.guest is not None and not folder.config_drive:
         actions.append(MakeConfigDrive(want.id, want.name, want.guest, want.ports))
     actions += [
-        PrepareDevice(want.id, claim.id, claim.addresses)
+        PrepareDevice(want.id, claim.id, slice_of(claim, observed), claim.generation)
         for claim in want.claims
         if not is_ready(claim, observed)
     ]
     if domain is None or has_other_devices(domain, want):
-        actions.append(Define(want.id, domain_spec(want, host)))
+        actions.append(Define(want.id, domain_spec(want, host, _around(observed))))
     return tuple(actions)
 
 
 def _power_on(want: ServerWant, observed: Observed, host: Host) -> tuple[Action, ...]:
     record = _record(want, observed)
     if want.power is Power.ON and _should_start(want, record, observed.boot_id, host):
-        return (Start(want.id), WriteRecord(want.id, _settled(want, observed, running=True)))
+        allowed = start_seconds(want.memory_mib, functions_of(want, _around(observed)), None)
+        return (Start(want.id, allowed), WriteRecord(want.id, _settled(want, observed, running=True)))
     off = _settled(want, observed, running=False)
     return () if record == off else (WriteRecord(want.id, off),)
 
@@ -193,8 +222,19 @@ def _obstacle(want: ServerWant, observed: Observed, holders: Holders) -> Obstacl
         return _fault("no_image", "The server has no image to boot from.", f"no image, no disk for {want.id}")
     for claim in want.claims:
         if not may_have(claim, observed):
+            if may_come(claim, observed):
+                words = "The device's card is being made ready on its host."
+                return _fault("device_not_ready", words, f"{claim.device} is not there yet", False)
             details = f"claim {claim.id}: {claim.device} {claim.addresses}"
             return _fault("device_not_offered", "The device is not offered by its host (any more).", details)
+        if why := out_of_use(claim, observed):
+            return _fault("device_out_of_use", "The device is out of use on its host.", why)
+        if is_stale(claim, observed):
+            details = f"a lease of {claim.device} newer than {claim.generation} was seen here"
+            return _fault("stale_lease", "The device belongs to another server by now.", details)
+        if is_held(claim, observed):
+            details = f"{claim.device} is held by another lease, or being cleaned after one"
+            return _fault("device_busy", "The device is still in use.", details, False)
     address = holders.contested(want)
     if address is not None:
         return _fault("device_busy", "The device is still in use.", f"{address} is held by another", False)
@@ -211,3 +251,8 @@ def _consoles(wants: Mapping[UUID, ServerWant], observed: Observed) -> tuple[Upl
         for want in wants.values()
         if want.presence is Presence.PRESENT and want.console_count > observed.consoles.get(want.id, 0)
     )
+
+
+def _around(observed: Observed) -> Around:
+    nodes = {each.mdev: each.numa_node for each in observed.offered.values() if each.mdev is not None}
+    return Around(observed.functions, nodes, observed.shape)

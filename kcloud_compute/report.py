@@ -1,13 +1,15 @@
 """Decides what a report says, from the assignment, one observation and the ledger. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from hypervisor_drivers.spec import Capabilities, DomainSeen, DomainState
 from kcloud_common.wire import (
     Assignment,
+    CardReport,
     DeviceReport,
+    Fault,
     HostReport,
     PowerState,
     Presence,
@@ -34,6 +36,7 @@ class HostFacts:
     disk_gib: int
     reserved_memory_mib: int
     epoch: int = 0
+    certificate_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Progress:
     standings: Mapping[UUID, Standing]
     retrying: frozenset[UUID]
     addresses: Mapping[UUID, tuple[str, ...]]
+    overdue: Mapping[UUID, float] = field(default_factory=dict)
+    """Servers whose start takes longer than it may, with the seconds that were allowed."""
 
 
 def server_reports(
@@ -71,10 +76,22 @@ def _assigned(server: ServerPlan, observed: Observed, progress: Progress) -> Ser
         power_state=_power(observed.domains.get(want.id)),
         gone=not working and is_gone(want, observed),
         busy=busy,
-        fault=standing.fault,
+        fault=_overdue(want.id, progress) or standing.fault,
         addresses=progress.addresses.get(want.id, ()),
         step=progress.steps.get(want.id, standing.step),
         reboot_count=done,
+    )
+
+
+def _overdue(server_id: UUID, progress: Progress) -> Fault | None:
+    """It is not ended: a start that is only slow still ends well, and then there is nothing to tell."""
+    if server_id not in progress.overdue:
+        return None
+    return Fault(
+        code="start_slow",
+        message="The server's start takes longer than it should.",
+        details=f"it was given {progress.overdue[server_id]:.0f} s for its memory and its devices' BARs; "
+        "look into the log of its QEMU, and at free hugepages and the host's load",
     )
 
 
@@ -110,6 +127,8 @@ class Findings:
     servers: Sequence[ServerReport]
     devices: Sequence[DeviceReport]
     problems: Sequence[str]
+    cards: Sequence[CardReport] = ()
+    layout_version: str = ""
 
 
 def host_report(host: HostFacts, found: Findings) -> HostReport:
@@ -129,5 +148,8 @@ def host_report(host: HostFacts, found: Findings) -> HostReport:
         traits=able.traits,
         servers=tuple(found.servers),
         devices=tuple(found.devices),
+        cards=tuple(found.cards),
+        layout_version=found.layout_version,
+        certificate_key=host.certificate_key,
         problems=tuple(found.problems),
     )

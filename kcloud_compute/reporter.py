@@ -27,10 +27,14 @@ class Sends(Protocol):
 
 
 class Reporter:
-    """`accepted` is called after each report that was taken, `replaced` once another agent took over."""
+    """`accepted` is called with each report that was taken, `replaced` once another agent took over."""
 
     def __init__(
-        self, api: Sends, interval: float, accepted: Callable[[], None], replaced: Callable[[], None]
+        self,
+        api: Sends,
+        interval: float,
+        accepted: Callable[[HostReport], None],
+        replaced: Callable[[], None],
     ) -> None:
         self._api, self._interval, self._accepted, self._replaced = api, interval, accepted, replaced
         self._changed = threading.Condition()
@@ -95,7 +99,7 @@ class Reporter:
                 raise
             return False
         if ack.accepted:
-            self._accepted()
+            self._accepted(report)
         return ack.accepted
 
     def _next(self) -> HostReport | None:

@@ -2,17 +2,20 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from hypervisor_drivers.driver import DriverError
 from hypervisor_drivers.spec import NetworkSpec
-from kcloud_compute.devices import Inventory, log_refusals, take_inventory
+from kcloud_common.wire import LayoutWant
+from kcloud_compute.cuts import card_layouts
+from kcloud_compute.devices import ill
+from kcloud_compute.inventory import Inventory, Known, Looking, log_drift, log_refusals, take_inventory
 from kcloud_compute.observe import Senses, observe
 from kcloud_compute.observed import Observed
-from vfio.device import Snapshot
 from vfio.errors import SysfsError
-from vfio.offer import OfferRule
+from vfio.health import Reading
+from vfio.slices.model import Plan
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +28,7 @@ class View:
     """What to look for."""
 
     network: NetworkSpec
-    rules: tuple[OfferRule, ...] = ()
+    looking: Looking
     rescan_interval: float = 60.0
 
 
@@ -34,23 +37,40 @@ class Sight:
 
     def __init__(self, senses: Senses, view: View) -> None:
         self._senses, self._view = senses, view
-        self.inventory = Inventory(Snapshot({}, {}))
+        self.inventory = Inventory()
         self.problems: tuple[str, ...] = ()
         """What keeps this host from taking new servers."""
         self._rescan_at = 0.0
         self._network_up = False
+        self._layout: LayoutWant | None = None
+        self._refused: dict[str, tuple[Plan, str]] = {}
+        self._well: dict[str, Reading] = {}
+
+    def refused(self, card: str, plan: Plan, why: str) -> None:
+        """The card's kernel will not have it so, until the layout or the card is another one."""
+        self._refused[card] = plan, why
+        self.rescan()
 
     def rescan(self) -> None:
         """Bindings have changed: scan at the next look."""
         self._rescan_at = 0.0
 
-    def look(self, now: float, consoles: Mapping[UUID, int]) -> Observed | None:
+    def look(
+        self, now: float, consoles: Mapping[UUID, int], layout: LayoutWant | None = None
+    ) -> Observed | None:
         """None while the hypervisor or the kernel does not answer."""
         problems: list[str] = []
+        if layout != self._layout:
+            self._layout, self._refused = layout, {}
+            self.rescan()
         self._scan(now, problems)
+        if cutting := [decision.card.name for decision in self.inventory.to_cut]:
+            # New guests would come to cards that are not what placement thinks they are.
+            problems.append(f"layout: {', '.join(cutting)} to be cut first")
         observed = None
         try:
             observed = observe(self._senses, self.inventory, consoles)
+            observed = replace(observed, ill=ill(self._well, self.inventory))
             self._raise_network()
         except DriverError as error:
             self._network_up = False
@@ -64,12 +84,16 @@ class Sight:
         if now < self._rescan_at:
             return
         try:
-            fresh = take_inventory(self._senses.sysfs, self._view.rules)
+            known = Known(card_layouts(self._layout), self._senses.devices.all(), self._refused)
+            fresh = take_inventory(self._view.looking, known)
         except SysfsError as error:
             problems.append(f"devices: {error}")
             return
         log_refusals(self.inventory.refusals, fresh.refusals)
+        log_drift(self.inventory.unsettled, fresh.unsettled)
         self.inventory = fresh
+        for name, reading in fresh.health.items():
+            self._well.setdefault(name, reading)
         self._rescan_at = now + self._view.rescan_interval
 
     def _raise_network(self) -> None:

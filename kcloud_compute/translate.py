@@ -1,10 +1,14 @@
 """From what a server should be to the complete domain that a driver is given. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from uuid import UUID
 
-from hypervisor_drivers.spec import DiskSpec, DomainMetadata, DomainSpec, HostdevSpec, NicSpec
+from hypervisor_drivers.spec import DiskSpec, DomainMetadata, DomainSpec, HostdevSpec, MdevSpec, NicSpec
 from kcloud_common.wire import ServerWant
+from kcloud_compute import guest_shape
+from kcloud_compute.guest_shape import FunctionFacts, HostShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +24,32 @@ class Host:
     shutdown_grace: float = 60.0
 
 
-def domain_spec(want: ServerWant, host: Host) -> DomainSpec:
-    """Devices in the order of the claims, functions in the order of each claim's addresses."""
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What an observation says that decides the guest's shape."""
+
+    functions: Mapping[str, FunctionFacts] = field(default_factory=dict)
+    """By address, of the functions that guests may get."""
+    mdev_nodes: Mapping[UUID, int | None] = field(default_factory=dict)
+    """NUMA nodes of mediated devices' cards."""
+    shape: HostShape = field(default_factory=HostShape)
+
+
+def functions_of(want: ServerWant, around: Around) -> tuple[FunctionFacts, ...]:
+    addresses = (address for claim in want.claims for address in claim.addresses)
+    return tuple(around.functions.get(address, FunctionFacts()) for address in addresses)
+
+
+def domain_spec(want: ServerWant, host: Host, around: Around | None = None) -> DomainSpec:
+    """Devices in the order of the claims, functions in the order of each claim's addresses. Raises
+    guest_shape.Unfit when this host cannot give the shape that the flavor asks for."""
+    around = around or Around()
+    functions, memory = functions_of(want, around), want.memory_mib
+    mdevs = [claim.mdev for claim in want.claims if claim.mdev is not None]
+    near = [*(each.numa_node for each in functions), *(around.mdev_nodes.get(mdev) for mdev in mdevs)]
+    nodes = [node for node in near if node is not None]
+    cells = guest_shape.cells(want.vcpus, memory, want.shape, around.shape, nodes)
+    space = guest_shape.address_space(memory, functions, want.shape, around.shape) if want.claims else None
     folder = host.servers / str(want.id)
     disks = [DiskSpec(folder / "disk.qcow2", "qcow2")]
     if want.guest is not None:
@@ -35,7 +63,17 @@ def domain_spec(want: ServerWant, host: Host) -> DomainSpec:
         virt_type=host.virt_type,
         disks=tuple(disks),
         nics=tuple(NicSpec(port.mac, host.network) for port in want.ports),
-        hostdevs=tuple(HostdevSpec(address) for claim in want.claims for address in claim.addresses),
+        hostdevs=tuple(
+            HostdevSpec(address, guest_shape.cell_of(_node(address, around), cells))
+            for claim in want.claims
+            for address in claim.addresses
+        ),
+        mdevs=tuple(
+            MdevSpec(mdev, guest_shape.cell_of(around.mdev_nodes.get(mdev), cells)) for mdev in mdevs
+        ),
+        cells=cells,
+        page_kib=guest_shape.page_kib(memory, want.shape, around.shape),
+        address_space=space,
         console_log=folder / "console.log",
         metadata=DomainMetadata(
             project_id=want.guest.project_id if want.guest else "",
@@ -43,3 +81,7 @@ def domain_spec(want: ServerWant, host: Host) -> DomainSpec:
             claims=tuple(claim.id for claim in want.claims),
         ),
     )
+
+
+def _node(address: str, around: Around) -> int | None:
+    return around.functions.get(address, FunctionFacts()).numa_node

@@ -3,12 +3,20 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from kcloud_common.wire import Assignment, HostReport, Power, Presence, ServerWant
-from kcloud_compute.actions import Action, FetchImage, PrepareDevice, ReleaseDevice, Stop, UploadConsole
+from kcloud_compute.actions import (
+    Action,
+    CutCard,
+    DeviceAction,
+    FetchImage,
+    Stop,
+    UploadConsole,
+)
 from kcloud_compute.addresses import AddressBook
-from kcloud_compute.devices import device_reports
+from kcloud_compute.device_ledger import DeviceLedger
+from kcloud_compute.devices import card_reports, device_reports
 from kcloud_compute.disks import GIB
 from kcloud_compute.faults import Failure
 from kcloud_compute.images import ImageCache
@@ -32,6 +40,7 @@ class Parts:
     sight: Sight
     workers: Workers
     ledger: Ledger
+    devices: DeviceLedger
     addresses: AddressBook
     reporter: Reporter
     images: ImageCache
@@ -52,7 +61,6 @@ class Turns:
     def __init__(self, parts: Parts, settings: Settings) -> None:
         self._parts, self._settings = parts, settings
         self._consoles: dict[UUID, int] = {}
-        self._quarantined: dict[UUID, str] = {}
         self._pauses: Pauses[Key] = Pauses()
         self._reported: HostReport | None = None
 
@@ -67,7 +75,7 @@ class Turns:
         self._consoles = {id: count for id, count in self._consoles.items() if id in assigned}
         for want in assignment.servers:
             self._supersede(want)
-        observed = parts.sight.look(now, self._consoles)
+        observed = parts.sight.look(now, self._consoles, assignment.layout)
         if observed is None:
             self._report_trouble()
             return RETRY
@@ -85,7 +93,6 @@ class Turns:
         for outcome in self._parts.workers.outcomes():
             if outcome.touched_devices:
                 self._parts.sight.rescan()
-                self._note_devices(outcome)
             if outcome.job.want is not None:
                 self._parts.ledger.stepped(outcome.job.want.id, outcome.last_step)
             if outcome.failure is not None:
@@ -100,21 +107,12 @@ class Turns:
             self._parts.ledger.failed(job.want, failure, now)
             return
         self._pauses.failed(job.key, now)
+        for action in job.actions:
+            if isinstance(action, CutCard) and failure.permanent:
+                self._parts.sight.refused(action.card.name, action.plan, failure.fault.details)
         if failure.permanent:
             # A console that the control plane does not want, say because its server is gone there.
             self._note_uploads(job.actions)
-
-    def _note_devices(self, outcome: Outcome) -> None:
-        claims = {
-            action.claim_id
-            for action in outcome.job.actions
-            if isinstance(action, PrepareDevice | ReleaseDevice)
-        }
-        if outcome.failure is None:
-            for claim in claims:
-                self._quarantined.pop(claim, None)
-        elif outcome.failure.fault.code == "device_not_restored":
-            self._quarantined |= dict.fromkeys(claims, outcome.failure.fault.details)
 
     def _note_done(self, actions: Sequence[Action], assignment: Assignment) -> None:
         self._note_uploads(actions)
@@ -146,6 +144,8 @@ class Turns:
             self._hand_out_other(Job(("console", upload.server_id), (upload,)), working, now)
         for release in todo.orphans:
             self._hand_out_other(Job(("claim", release.claim_id), (release,)), working, now)
+        for action in todo.devices:
+            self._hand_out_other(Job(("device", device_key(action)), (action,)), working, now)
 
     def _hand_out_server(self, server: ServerPlan, now: float) -> None:
         want, ledger = server.want, self._parts.ledger
@@ -174,12 +174,15 @@ class Turns:
             standings={want.id: parts.ledger.of(want.id) for want in assignment.servers},
             retrying=frozenset(want.id for want in assignment.servers if parts.ledger.is_retrying(want)),
             addresses=parts.addresses.all(),
+            overdue=parts.workers.overdue(),
         )
         found = Findings(
             boot_id=observed.boot_id,
             assignment_generation=assignment.generation,
             servers=server_reports(assignment, todo, observed, progress),
-            devices=device_reports(parts.sight.inventory, observed.claims, self._quarantined),
+            devices=device_reports(parts.sight.inventory, observed),
+            cards=card_reports(parts.sight.inventory),
+            layout_version=assignment.layout.version if assignment.layout else "",
             problems=parts.sight.problems,
         )
         self._reported = host_report(self._settings.facts, found)
@@ -190,3 +193,9 @@ class Turns:
         if self._reported is not None:
             self._reported = self._reported.model_copy(update={"problems": self._parts.sight.problems})
             self._parts.reporter.offer(self._reported)
+
+
+def device_key(action: DeviceAction) -> UUID:
+    """One thing at a time is done to a device."""
+    name = action.card.name if isinstance(action, CutCard) else action.device
+    return uuid5(NAMESPACE_URL, f"kcloud:device:{name}")

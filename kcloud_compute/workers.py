@@ -15,7 +15,16 @@ from uuid import UUID
 
 from kcloud_common.log import asked_by
 from kcloud_common.wire import ServerWant
-from kcloud_compute.actions import Action, PrepareDevice, ReleaseDevice
+from kcloud_compute.actions import (
+    Action,
+    CleanDevice,
+    CutCard,
+    MaintainDevice,
+    PrepareDevice,
+    QuarantineDevice,
+    ReleaseDevice,
+    Start,
+)
 from kcloud_compute.faults import Failure, failure, is_expected
 from kcloud_compute.images import Cancelled, Interrupted
 from kcloud_compute.stages import gravest, stages
@@ -24,7 +33,9 @@ from kcloud_compute.together import at_once
 log = logging.getLogger(__name__)
 
 Key = tuple[str, UUID]
-"""Kind of job (`server`, `console`, `claim`) and what it is about."""
+"""Kind of job (`server`, `console`, `claim`, `device`) and what it is about."""
+
+_ON_DEVICES = (PrepareDevice, ReleaseDevice, CleanDevice, CutCard, MaintainDevice, QuarantineDevice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,7 @@ class Outcome:
 
     @property
     def touched_devices(self) -> bool:
-        return any(isinstance(action, PrepareDevice | ReleaseDevice) for action in self.job.actions)
+        return any(isinstance(action, _ON_DEVICES) for action in self.job.actions)
 
 
 class _Running:
@@ -54,6 +65,8 @@ class _Running:
         self.job = job
         self.step = job.actions[0].step
         self.cancelled = threading.Event()
+        self.starting: tuple[float, float] | None = None
+        """When its start began, and how long that may take."""
 
 
 class Workers:
@@ -87,6 +100,16 @@ class Workers:
         """Every busy key, and what is being done there."""
         with self._lock:
             return {key: running.step for key, running in self._running.items()}
+
+    def overdue(self) -> dict[UUID, float]:
+        """Servers whose start takes longer than it may, with the seconds that were allowed."""
+        now = time.monotonic()
+        with self._lock:
+            return {
+                key[1]: running.starting[1]
+                for key, running in self._running.items()
+                if running.starting is not None and now - running.starting[0] > running.starting[1]
+            }
 
     def supersede(self, want: ServerWant) -> ServerWant | None:
         """End a job between two actions if it leads to another state than this one. Returns what the job
@@ -141,6 +164,8 @@ class Workers:
             if running.cancelled.is_set() or self._closing:
                 return Outcome(job, running.step, interrupted=True)
             running.step = stage[0].step
+            allowed = [action.seconds for action in stage if isinstance(action, Start)]
+            running.starting = (time.monotonic(), allowed[0]) if allowed else None
             if running.step in _SLOW:
                 self._wake()
             errors = at_once([partial(self._attempt, running, action) for action in stage])
@@ -191,6 +216,9 @@ def _log(job: Job, action: Action, error: BaseException) -> None:
 
 def _about(job: Job) -> dict[str, str]:
     kind, id = job.key
+    if kind == "device":
+        action = job.actions[0]
+        return {"device": action.card.name if isinstance(action, CutCard) else getattr(action, "device", "")}
     return {"claim_id" if kind == "claim" else "server_id": str(id)}
 
 

@@ -134,6 +134,7 @@ class Bench:
         left = [f"domain {id}" for id in self.driver.domains()]
         left += [f"file {path}" for path in (self.state / "servers").rglob("*")]
         left += [f"journal {path}" for path in (self.state / "journal").iterdir()]
+        left += [f"layout {path}" for path in (self.state / "layouts").iterdir()]
         left += [f"unfinished {path}" for path in self.state.rglob("*.new")]
         now = self.host.picture()
         left += [

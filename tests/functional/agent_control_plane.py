@@ -64,11 +64,12 @@ class ControlPlane:
 
     # --- the test's side -----------------------------------------------------------------------------
 
-    def assign(self, *servers: ServerWant) -> int:
+    def assign(self, *servers: ServerWant, **more: object) -> int:
         """The number of the new assignment."""
         with self.changed:
             number = self._assignment.generation + 1
-            self._assignment = Assignment(host_id=HOST_ID, generation=number, servers=servers)
+            facts = {"host_id": HOST_ID, "generation": number, "servers": servers, **more}
+            self._assignment = Assignment.model_validate(facts)
             self.changed.notify_all()
             return number
 

@@ -20,6 +20,7 @@ from kcloud_common.wire import (
 from kcloud_compute.actions import (
     Action,
     Define,
+    DeviceAction,
     FetchImage,
     MakeConfigDrive,
     MakeDisk,
@@ -37,14 +38,19 @@ from kcloud_compute.observed import Folder, Held, Observed
 from kcloud_compute.planner import LIVE, HostPlan
 from kcloud_compute.records import Record
 from kcloud_compute.translate import Host, domain_spec
+from vfio.slices.model import Kind, Slice
 
 BOOT, EARLIER_BOOT = UUID(int=0xB0), UUID(int=0xB1)
 HOST = Host(virt_type="qemu", network="kcloud", servers=PurePosixPath("/state/servers"))
 IMAGE = ImageWant(id=UUID(int=0x1A), sha512="ab" * 64, size=1000, disk_format="qcow2")
 GUEST = GuestData(hostname="web", project_id="p1", user_data="I2Nsb3VkLWNvbmZpZwo=")
-DEVICES = {
+_ADDRESSES = {
     "pci_0000_41_00_0": ("0000:41:00.0", "0000:41:00.1"),
     "pci_0000_42_00_0": ("0000:42:00.0",),
+}
+DEVICES = {
+    name: Slice(name, Kind.WHOLE, name, addresses, "PGPU", vendor_id="10de", product_id="20b5")
+    for name, addresses in _ADDRESSES.items()
 }
 
 
@@ -57,7 +63,7 @@ def claim_id(number: int) -> UUID:
 
 
 def claim(number: int, device: str) -> ClaimWant:
-    return ClaimWant(id=claim_id(number), device=device, addresses=DEVICES[device])
+    return ClaimWant(id=claim_id(number), device=device, addresses=DEVICES[device].addresses)
 
 
 def want(number: int = 1, *, claims: tuple[ClaimWant, ...] = (), **changes: object) -> ServerWant:
@@ -128,7 +134,7 @@ class World:
             self._do_to_domain(action)
         elif isinstance(action, PrepareDevice | ReleaseDevice):
             self._do_to_device(action)
-        else:
+        elif not isinstance(action, DeviceAction):
             self._do_to_files(action)
         self.now = replace(
             before,
@@ -162,14 +168,17 @@ class World:
                 if other != action.claim_id
                 for address in held.addresses
             }
-            assert not others.intersection(action.addresses), "two claims on one device"
-            self.claims[action.claim_id] = Held(action.addresses, ready=True)
+            taken = action.slice
+            assert not others.intersection(taken.addresses), "two claims on one device"
+            self.claims[action.claim_id] = Held(taken.addresses, taken.name, ready=True)
             return
         held = set(self.claims.pop(action.claim_id).addresses)
         for other in self.domains.values():
             assert not held.intersection(other.hostdevs), "released under a domain"
 
-    def _do_to_files(self, action: Action) -> None:
+    def _do_to_files(
+        self, action: WriteRecord | FetchImage | MakeDisk | MakeConfigDrive | RemoveFiles | UploadConsole
+    ) -> None:
         id = action.server_id
         folder = self.folders.get(id, Folder())
         match action:

@@ -3,20 +3,23 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from uuid import UUID
 
 from hypervisor_drivers.spec import Capabilities, DomainState
 from kcloud_common.errors import Unavailable
 from kcloud_common.wire import (
+    DeviceReport,
     DeviceState,
     Fault,
     HostReport,
-    PcieLink,
     PowerState,
     ReportAck,
     ServerReport,
 )
-from kcloud_compute.devices import Inventory, device_reports
+from kcloud_compute.device_record import DeviceRecord
+from kcloud_compute.devices import card_reports, device_reports
+from kcloud_compute.inventory import Inventory, Known, Looking, take_inventory
 from kcloud_compute.ledger import Standing
 from kcloud_compute.observed import Folder, Held, Observed
 from kcloud_compute.planner import plan
@@ -35,12 +38,23 @@ from tests.unit.agent_world import (
     server_id,
     want,
 )
-from vfio.device import Link, Snapshot
-from vfio.offer import Offer
+from vfio.catalogue import builtin
+from vfio.journal import Journal
+from vfio.lifecycle import State
+from vfio.slices.records import LayoutJournal
+from vfio.slices.slicer import Slicer
+from vfio.testing import two_function_group
 
 GPU = claim(1, "pci_0000_41_00_0")
 ABLE = Capabilities("QEMU", "10.0", "qemu", "x86_64", 8, 16384)
 IDLE = Progress(steps={}, standings={}, retrying=frozenset(), addresses={})
+
+
+def look_at(folder: Path) -> Inventory:
+    """A host with a GPU and its audio function, looked at once."""
+    sysfs = two_function_group(folder / "host").sysfs()
+    slicer = Slicer(sysfs, Journal(folder / "journal"), LayoutJournal(folder / "layouts"))
+    return take_inventory(Looking(sysfs, slicer, (), builtin()), Known())
 
 
 def told(*servers: ServerReport, problems: tuple[str, ...] = ()) -> HostReport:
@@ -101,22 +115,47 @@ def test_a_server_that_is_still_worked_on_is_not_gone() -> None:
     assert reports(observed(), absent())[absent().id].gone
 
 
-def test_devices_are_free_claimed_or_quarantined() -> None:
-    offer = Offer(
-        GPU.device, GPU.addresses, "10de", "20b5", "A100", "PGPU", ("CUSTOM_X",), 0, ("0000:00:02.0",), 41
-    )
-    offer = replace(offer, link=Link(16.0, 8))
-    inventory = Inventory(Snapshot({}, {}), (offer,))
-    held = {GPU.id: Held(GPU.addresses, ready=True)}
-    (free,) = device_reports(inventory, {}, {})
-    (claimed,) = device_reports(inventory, held, {})
-    (bad,) = device_reports(inventory, held, {GPU.id: "did not come back"})
-    assert (free.state, free.claim_id) == (DeviceState.FREE, None)
-    assert (free.numa_node, free.pci_path, free.link) == (
-        0, ("0000:00:02.0",), PcieLink(speed=16.0, width=8),
-    )  # fmt: skip
+def test_devices_are_reported_by_ledger_journal_and_domains(tmp_path: Path) -> None:
+    look = look_at(tmp_path)
+    held = {GPU.id: Held(GPU.addresses, GPU.device, ready=True)}
+
+    def shown(now: Observed) -> DeviceReport:
+        (report,) = device_reports(look, now)
+        return report
+
+    def kept(state: State, **facts: object) -> Observed:
+        record = DeviceRecord(device=GPU.device, state=state, generation=4, **facts)
+        return observed(devices={GPU.device: record})
+
+    free = shown(observed())
+    assert (free.state, free.claim_id, free.generation) == (DeviceState.FREE, None, 0)
+    assert (free.addresses, free.card, free.share) == (GPU.addresses, "", 1000)
+    claimed = shown(observed(claims=held))
     assert (claimed.state, claimed.claim_id) == (DeviceState.CLAIMED, GPU.id)
-    assert (bad.state, bad.reason) == (DeviceState.QUARANTINED, "did not come back")
+    running = domain(want(claims=(GPU,)))
+    assert shown(observed(claims=held, domains={running.uuid: running})).state is DeviceState.ATTACHED
+    leased = shown(kept(State.CLAIMED, claim_id=GPU.id))
+    assert (leased.state, leased.claim_id, leased.generation) == (DeviceState.CLAIMED, GPU.id, 4)
+    dirty = shown(kept(State.SANITISING, claim_id=GPU.id))
+    assert (dirty.state, dirty.claim_id) == (DeviceState.SANITISING, GPU.id)
+    bad = shown(kept(State.QUARANTINED, claim_id=GPU.id, reason="did not come back", release_count=2))
+    assert (bad.state, bad.claim_id, bad.reason) == (DeviceState.QUARANTINED, None, "did not come back")
+    assert bad.release_count == 2
+
+
+def test_a_card_that_shall_be_something_else_gets_no_new_guests(tmp_path: Path) -> None:
+    look = look_at(tmp_path)
+    (decision,) = look.decisions
+    drifting = replace(look, decisions=(replace(decision, drift="it is used"),))
+    held = {GPU.id: Held(GPU.addresses, GPU.device, ready=True)}
+
+    (free,) = device_reports(drifting, observed())
+    (claimed,) = device_reports(drifting, observed(claims=held))
+    assert (free.state, free.reason) == (DeviceState.MAINTENANCE, "it is used")
+    assert claimed.state is DeviceState.CLAIMED
+    (card,) = card_reports(drifting)
+    assert (card.name, card.drift) == (GPU.device, "it is used")
+    assert [ability.kind for ability in card.abilities] == ["whole"]
 
 
 def test_progress_is_no_new_fact() -> None:
@@ -152,7 +191,7 @@ class Plane:
 
 
 def reporter(plane: Plane, interval: float = 300.0, replaced: Callable[[], None] = lambda: None) -> Reporter:
-    made = Reporter(plane, interval, lambda: None, replaced)
+    made = Reporter(plane, interval, lambda _: None, replaced)
     made.start()
     return made
 

@@ -22,6 +22,7 @@ from kcloud_compute.records import Record
 from kcloud_compute.stages import gravest, stages
 from kcloud_compute.together import at_once
 from tests.functional.agent_bench import want
+from vfio.slices.model import Kind, Slice
 
 ID = UUID(int=1)
 WANTED = want()
@@ -29,7 +30,8 @@ assert WANTED.image is not None
 assert WANTED.guest is not None
 RECORD, FETCH, START = WriteRecord(ID, Record()), FetchImage(ID, WANTED.image), Start(ID)
 DISK, CONFIG = MakeDisk(ID, WANTED.image, 1), MakeConfigDrive(ID, "web", WANTED.guest, ())
-PREPARE, RELEASE = PrepareDevice(ID, ID, ("0000:41:00.0",)), ReleaseDevice(ID, ID)
+SLICE = Slice("pci_0000_41_00_0", Kind.WHOLE, "pci_0000_41_00_0", ("0000:41:00.0",), "PGPU")
+PREPARE, RELEASE = PrepareDevice(ID, ID, SLICE, 1), ReleaseDevice(ID, ID, SLICE.name)
 ANY = st.sampled_from([RECORD, FETCH, DISK, CONFIG, PREPARE, RELEASE, START, Stop(ID, 0.0), Undefine(ID)])
 
 

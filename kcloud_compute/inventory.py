@@ -1,0 +1,157 @@
+"""What this host has for guests, from one look: cards, how each is cut, what the layout wants of each."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from kcloud_compute.device_record import DeviceRecord
+from kcloud_compute.guest_shape import FunctionFacts, HostShape
+from kcloud_compute.host_shape import read_shape
+from vfio.catalogue import Catalogue
+from vfio.device import Snapshot
+from vfio.health import Reading
+from vfio.health_reading import read
+from vfio.layout import CardNow, Decision, plan_layout, wanted
+from vfio.lifecycle import State
+from vfio.offer import Refusal, offers
+from vfio.rules import OfferRule
+from vfio.slices.cards import cards
+from vfio.slices.model import Ability, Card, CardLayout, Plan, Sight, Slice
+from vfio.slices.slicer import Slicer
+from vfio.sysfs import Sysfs
+
+log = logging.getLogger(__name__)
+
+UNCLEAN = frozenset({State.SANITISING, State.QUARANTINED})
+"""What a card is not cut anew under: its dirt would be spread to other slices."""
+NOTHING = Sight(Snapshot({}, {}), {}, {}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """What is looked at, and by which rules."""
+
+    sysfs: Sysfs
+    slicer: Slicer
+    rules: tuple[OfferRule, ...]
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known besides: how cards shall be cut, what the ledger says of devices, and which plans a
+    card's kernel has refused, with why."""
+
+    layout: tuple[CardLayout, ...] = ()
+    records: Mapping[str, DeviceRecord] = field(default_factory=dict)
+    refused: Mapping[str, tuple[Plan, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """One look, judged."""
+
+    sight: Sight = NOTHING
+    slices: Mapping[str, Slice] = field(default_factory=dict)
+    """By name, in the order of their cards."""
+    decisions: tuple[Decision, ...] = ()
+    """One for each card."""
+    abilities: Mapping[str, tuple[Ability, ...]] = field(default_factory=dict)
+    """Of each card, by its name."""
+    refusals: tuple[Refusal, ...] = ()
+    health: Mapping[str, Reading] = field(default_factory=dict)
+    """Of each card, by its name."""
+    shape: HostShape = field(default_factory=HostShape)
+
+    @property
+    def cards(self) -> Mapping[str, Card]:
+        return {decision.card.name: decision.card for decision in self.decisions}
+
+    @property
+    def unsettled(self) -> Mapping[str, str]:
+        """Cards whose slices get no new guests, and why."""
+        return {
+            decision.card.name: decision.drift or "the card is being cut as its layout says"
+            for decision in self.decisions
+            if not decision.settled
+        }
+
+    @property
+    def to_cut(self) -> tuple[Decision, ...]:
+        return tuple(decision for decision in self.decisions if decision.act)
+
+    def functions(self) -> Mapping[str, FunctionFacts]:
+        """Of every function that a guest may get, what decides the guest's shape."""
+        return {
+            address: FunctionFacts(tuple(bar.size for bar in device.bars if bar.is_64bit), device.numa_node)
+            for each in self.slices.values()
+            for address in each.addresses
+            if (device := self.sight.snapshot.devices.get(address)) is not None
+        }
+
+
+def take_inventory(looking: Looking, known: Known) -> Inventory:
+    """Raises vfio's SysfsError when the host may not be read."""
+    slicer, sight = looking.slicer, looking.slicer.look()
+    found = cards(sight.snapshot, looking.rules, looking.catalogue)
+    slices = {card.name: slicer.slices(card, sight) for card in found}
+    now = [_now(slicer, card, sight) for card in found]
+    busy = {each.card.name: _busy(looking, known, each, slices[each.card.name], sight) for each in now}
+    decisions = plan_layout(now, known.layout, {k: v for k, v in busy.items() if v}, looking.catalogue)
+    offered = offers(sight.snapshot, looking.rules, sight.used, catalogue=looking.catalogue)
+    cut = {address for each in now if each.plan.cuts for address in _of_card(each.card, sight)}
+    return Inventory(
+        sight=sight,
+        slices={each.name: each for card in found for each in slices[card.name]},
+        decisions=tuple(_remembering(decision, known.refused) for decision in decisions),
+        abilities={each.card.name: each.abilities for each in now},
+        refusals=tuple(each for each in offered.refusals if not cut.intersection(each.addresses)),
+        health={card.name: read(looking.sysfs, card.address) for card in found},
+        shape=read_shape(looking.sysfs),
+    )
+
+
+def _now(slicer: Slicer, card: Card, sight: Sight) -> CardNow:
+    plan = slicer.plan(card)
+    return CardNow(card, plan, slicer.stands(card, plan, sight), slicer.abilities(card, sight))
+
+
+def _busy(looking: Looking, known: Known, now: CardNow, slices: Sequence[Slice], sight: Sight) -> str:
+    """Why a card that shall be something else cannot be cut now."""
+    try:
+        plan = wanted(now.card, known.layout, looking.catalogue)
+    except ValueError:
+        return ""  # plan_layout says so
+    if plan == now.plan and now.stands:
+        return ""
+    for name in dict.fromkeys((now.card.name, *(each.name for each in slices))):
+        record = known.records.get(name)
+        if record is not None and record.state in UNCLEAN:
+            return f"{name} is {record.state}"
+    return looking.slicer.busy(now.card, plan, sight)
+
+
+def _remembering(decision: Decision, refused: Mapping[str, tuple[Plan, str]]) -> Decision:
+    plan, why = refused.get(decision.card.name, (None, ""))
+    return replace(decision, act=False, drift=why) if decision.act and plan == decision.plan else decision
+
+
+def _of_card(card: Card, sight: Sight) -> tuple[str, ...]:
+    return (*card.functions, *(device.address for device in sight.vfs_of(card)))
+
+
+def log_refusals(before: Sequence[Refusal], now: Sequence[Refusal]) -> None:
+    """Once each: an operator wants to know why a card is not offered."""
+    for refusal in now:
+        if refusal not in before:
+            facts = {"code": refusal.code, "device": ",".join(refusal.addresses), "reason": refusal.reason}
+            log.warning("device_not_offered", extra=facts)
+
+
+def log_drift(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Once each, and once when a card is as it shall be."""
+    for card, why in now.items():
+        if before.get(card) != why:
+            log.warning("card_differs", extra={"card": card, "reason": why})
+    for card in before.keys() - now.keys():
+        log.info("card_settled", extra={"card": card})
