@@ -133,12 +133,7 @@ class ReadingSession(Session):
         self._is_plain = engine.dialect.driver != "psycopg"
         self._own: Connection | None = None
 
-    def _connection_for_bind(
-        self,
-        engine: Any,
-        execution_options: Any = None,
-        **kw: Any,  # noqa: ANN401
-    ) -> Connection:
+    def _connection_for_bind(self, engine: Any, execution_options: Any = None, **kw: Any) -> Connection:  # noqa: ANN401
         # What session.connection() and every statement of the session come to.
         if self._is_plain:
             return super()._connection_for_bind(engine, execution_options, **kw)
@@ -149,8 +144,9 @@ class ReadingSession(Session):
         return self._own
 
     def close(self) -> None:
-        super().close()
         own, self._own = self._own, None
+        if own is None or self.identity_map or self.in_transaction():
+            super().close()
         if own is not None:
             own.close()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextvars import copy_context
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -138,8 +138,33 @@ class Plain:
 async def _answer(route: PlainRoute, request: Request) -> Response:
     body = await _document(request) if route.has_document else PydanticUndefined
     known = {call: await call(request) for call in route.coroutines}
+    return await _in_a_thread(partial(route.run, request, body, known))
+
+
+def _in_a_thread(work: Callable[[], Response]) -> asyncio.Future[Response]:
+    """What loop.run_in_executor does, without a future of the executor's beside the loop's own."""
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_threads(), copy_context().run, route.run, request, body, known)
+    future: asyncio.Future[Response] = loop.create_future()
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            made = context.run(work)
+        except BaseException as error:
+            # A future takes any exception but this one.
+            told = RuntimeError(repr(error)) if isinstance(error, StopIteration) else error
+            loop.call_soon_threadsafe(_settle, future, future.set_exception, told)
+        else:
+            loop.call_soon_threadsafe(_settle, future, future.set_result, made)
+
+    _threads().submit(run)
+    return future
+
+
+def _settle(future: asyncio.Future[Response], tell: Callable[[Any], None], what: object) -> None:
+    """Nobody waits any more for a future that was cancelled."""
+    if not future.done():
+        tell(what)
 
 
 async def _document(request: Request) -> object:

@@ -33,6 +33,9 @@ class Step:
     needs: tuple["Step", ...]
     declared: Dependant
     has_parameters: bool
+    texts: tuple[tuple[str, str], ...]
+    """Parameters of the path that are any text, as (name in the path, name of the argument), where these are
+    all: what would be validated is what was matched."""
     opens: Callable[..., AbstractContextManager[Any]] | None
     """For a generator: its value is good until the handler has returned."""
     awaited: bool
@@ -62,9 +65,24 @@ def step_of(declared: Dependant) -> Step:
         needs=tuple(map(step_of, declared.dependencies)),
         declared=declared,
         has_parameters=has_parameters,
+        texts=_texts(declared),
         opens=contextmanager(call) if inspect.isgeneratorfunction(call) else None,
         awaited=awaited,
     )
+
+
+def _texts(declared: Dependant) -> tuple[tuple[str, str], ...]:
+    """Empty where FastAPI has to look at parameters."""
+    others = (declared.query_params, declared.header_params, declared.cookie_params)
+    fields = declared.path_params
+    if any(others) or any(field.field_info.annotation is not str or _limits(field) for field in fields):
+        return ()
+    return tuple((field.alias, field.name) for field in fields)
+
+
+def _limits(field: Any) -> bool:  # noqa: ANN401 - FastAPI's ModelField
+    """Whether anything but its type is asked of the parameter."""
+    return bool(field.field_info.metadata)
 
 
 def coroutines_of(step: Step) -> tuple[Call, ...]:
@@ -96,7 +114,10 @@ class Walk:
             if need.name is not None:
                 values[need.name] = value
         declared = step.declared
-        if step.has_parameters:
+        if step.texts:
+            given = self.request.path_params
+            values.update({name: given[alias] for alias, name in step.texts})
+        elif step.has_parameters:
             self._add_parameters(declared, values)
         if declared.body_params:
             found, errors = at_once(
