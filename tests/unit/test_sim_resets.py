@@ -8,7 +8,7 @@ import pytest
 from vfio.errors import SysfsError
 from vfio.scan import DEVICES, scan
 from vfio.sim.trees import build
-from vfio.testing import FakeHost, Harm
+from vfio.testing import GIB, MIB, FakeFunction, FakeHost, Harm
 
 CARD = "0000:21:00.0"
 HERE = f"{DEVICES}/{CARD}"
@@ -133,3 +133,23 @@ def test_a_file_can_be_unreadable_for_a_while(host: FakeHost) -> None:
             host.sysfs().read_bytes(f"{HERE}/config")
         assert caught.value.errno == errno.EIO
     assert len(host.sysfs().read_bytes(f"{HERE}/config")) == 4096
+
+
+def test_a_bar_is_resized_only_without_a_driver_and_to_a_size_that_it_can_have(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path)
+    host.add(
+        FakeFunction(
+            CARD, 0x1002, 0x74A1, 0x120000, driver="gim", group=1, bar_sizes=(2 * MIB, 8 * GIB),
+            resizable_bars=(2,),
+        )
+    )  # fmt: skip
+    sysfs, knob = host.sysfs(), f"{HERE}/resource2_resize"
+    refused = (("gim", "10", errno.EBUSY), (None, "14", errno.EINVAL), (None, "x", errno.EINVAL))
+    for driver, text, number in refused:
+        if driver is None and host.driver_of(CARD):
+            sysfs.write("sys/bus/pci/drivers/gim/unbind", CARD)
+        with pytest.raises(SysfsError) as caught:
+            sysfs.write(knob, text)
+        assert caught.value.errno == number
+    sysfs.write(knob, "10")
+    assert [bar.size for bar in scan(sysfs).devices[CARD].bars] == [2 * MIB, 1 * GIB]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from vfio.sim import furnishing
 from vfio.sim.kernel import FakeKernel
 from vfio.sim.reset import Harm
 from vfio.sim.tree import FakeFunction, FakeTree
@@ -67,14 +68,14 @@ class FakeHost:
         return self._tree.addresses()
 
     def add_disk(self, name: str, address: str, mounted_at: str) -> None:
-        self._tree.add_disk(name, address, mounted_at)
+        furnishing.add_disk(self._tree, name, address, mounted_at)
 
     def add_nic(self, name: str, address: str, *, up: bool) -> None:
-        self._tree.add_nic(name, address, up=up)
+        furnishing.add_nic(self._tree, name, address, up=up)
 
     def nics(self) -> tuple[str, ...]:
         """Addresses of functions with a network interface."""
-        return self._tree.nics()
+        return furnishing.nics(self._tree)
 
     def put(self, path: str, text: str) -> None:
         """Write a file as the kernel itself would change it."""
@@ -92,7 +93,7 @@ class FakeHost:
 
     def picture(self) -> dict[str, str]:
         """All of /sys and /proc, for comparing before and after."""
-        return self._tree.picture()
+        return furnishing.picture(self._tree.root)
 
     def reboot(self) -> None:
         """Bindings, virtual functions, mdevs, types and settings are gone, native drivers are back."""

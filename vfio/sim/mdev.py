@@ -90,7 +90,7 @@ class MediatedDevices:
         shutil.rmtree(folder / _TYPES)
         (self._tree.root / "sys/class/mdev_bus" / address).unlink()
         card, board = self._board(address)
-        if board is not None and card != address:
+        if uuids and board is not None and card != address:
             self._refresh(card, board)
 
     def _board(self, address: str) -> tuple[str, Board | None]:

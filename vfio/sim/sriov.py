@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from vfio.sim.drivers import VFIO_PCI, Drivers, refused
 from vfio.sim.function import FakeFunction
-from vfio.sim.tree import FakeTree
+from vfio.sim.tree import FakeTree, write_raw
 
 _FUNCTIONS_OF_BUS = 256
 
@@ -58,7 +58,7 @@ class VirtualFunctions:
             self._drivers.let_go(each)
             self._tree.remove(each)
             (self._tree.by_address / address / f"virtfn{index}").unlink()
-        (self._tree.by_address / address / "sriov_numvfs").write_text("0\n")
+        write_raw(str(self._tree.by_address / address / "sriov_numvfs"), b"0\n")
         self._tell(address, 0)
 
     def _tell(self, address: str, count: int) -> None:
@@ -74,7 +74,7 @@ class VirtualFunctions:
             self._tree.add(virtual)
             (folder / f"virtfn{index}").symlink_to(f"../{virtual.address}")
             made.append(virtual.address)
-        (folder / "sriov_numvfs").write_text(f"{count}\n")
+        write_raw(str(folder / "sriov_numvfs"), f"{count}\n".encode())
         for each in made:
             self._drivers.probe(each)
         self._tell(address, count)

@@ -1,4 +1,4 @@
-"""Lays out the files of a fake host as the kernel does: PCI functions, IOMMU groups, drivers, a disk, a NIC.
+"""Lays out the files of a fake host as the kernel does: PCI functions, IOMMU groups, drivers.
 
 All state of a fake host is in this tree, so that it outlives the process as a kernel would. What no file of a
 real host shows (a function's nature, which devices a process holds open) is beside /sys and /proc.
@@ -60,7 +60,7 @@ class FakeTree:
 
     def put(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / path).write_text(text)
+        write_raw(f"{self.root}/{path}", text.encode())
 
     # --- PCI functions -------------------------------------------------------------------------------
 
@@ -93,11 +93,11 @@ class FakeTree:
         folder = self.home(address)
         os.makedirs(f"{folder}/power")  # noqa: PTH103
         self.describe(function, folder)
-        _link(self.by_address / address, folder)
+        link_to(self.by_address / address, folder)
         if function.group is not None:
             self.join_group(folder, address, function.group)
         if function.physfn is not None:
-            _link(folder / "physfn", self.home(function.physfn))
+            link_to(folder / "physfn", self.home(function.physfn))
         if function.driver is not None:
             self.add_driver(function.driver)
 
@@ -152,8 +152,8 @@ class FakeTree:
 
     def attach(self, address: str, driver: str) -> None:
         folder = self.home(address)
-        _link(folder / "driver", self.drivers / driver)
-        _link(self.drivers / driver / address, folder)
+        link_to(folder / "driver", self.drivers / driver)
+        link_to(self.drivers / driver / address, folder)
         write_raw(f"{folder}/uevent", uevent(self.function(address), driver).encode())
         if driver == _VFIO_PCI:
             self._appear_in_vfio(folder)
@@ -171,7 +171,7 @@ class FakeTree:
         taken = {entry.name for entry in (self.root / "sys/class/vfio-dev").iterdir()}
         name = next(f"vfio{n}" for n in range(len(taken) + 1) if f"vfio{n}" not in taken)
         (folder / "vfio-dev" / name).mkdir(parents=True)
-        _link(self.root / "sys/class/vfio-dev" / name, folder / "vfio-dev" / name)
+        link_to(self.root / "sys/class/vfio-dev" / name, folder / "vfio-dev" / name)
         if (folder / "iommu_group").exists():
             self.put(f"dev/vfio/{(folder / 'iommu_group').resolve().name}", "")
 
@@ -196,8 +196,8 @@ class FakeTree:
         if not os.path.exists(home):  # noqa: PTH110
             os.makedirs(f"{home}/devices")  # noqa: PTH103
             write_raw(f"{home}/type", b"DMA\n")
-        _link(f"{folder}/iommu_group", home)
-        _link(f"{home}/devices/{name}", folder)
+        link_to(f"{folder}/iommu_group", home)
+        link_to(f"{home}/devices/{name}", folder)
 
     def leave_group(self, folder: Path, name: str) -> None:
         """The group goes with its last member."""
@@ -217,53 +217,6 @@ class FakeTree:
         """Addresses and mdev uuids that a process holds open."""
         return tuple(os.listdir(self._opened))  # noqa: PTH208
 
-    # --- a disk, a NIC -------------------------------------------------------------------------------
-
-    def add_disk(self, name: str, address: str, mounted_at: str) -> None:
-        """A block device under a PCI function, with one mounted filesystem on its first partition."""
-        number = f"259:{len(list((self.root / 'sys/dev/block').iterdir()))}"
-        disk = self.by_address.joinpath(address).resolve() / f"block/{name}"
-        partition = disk / f"{name}p1"
-        for folder in (disk, partition):
-            (folder / "holders").mkdir(parents=True)
-            (folder / "slaves").mkdir()
-            _link(self.root / "sys/class/block" / folder.name, folder)
-        _link(self.root / "sys/dev/block" / number, partition)
-        with (self.root / "proc/self/mountinfo").open("a") as file:
-            file.write(f"25 1 {number} / {mounted_at} rw - ext4 /dev/{name}p1 rw\n")
-
-    def add_nic(self, name: str, address: str, *, up: bool) -> None:
-        """A network interface on a PCI function; an up one gets the default route."""
-        function = self.by_address.joinpath(address).resolve()
-        folder = function / f"net/{name}"
-        folder.mkdir(parents=True)
-        (folder / "flags").write_text("0x1003\n" if up else "0x1002\n")
-        _link(folder / "device", function)
-        _link(self.root / "sys/class/net" / name, folder)
-        if up:
-            with (self.root / "proc/net/route").open("a") as file:
-                file.write(f"{name}\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\n")
-
-    def nics(self) -> tuple[str, ...]:
-        return tuple(
-            (link / "device").resolve().name for link in sorted((self.root / "sys/class/net").iterdir())
-        )
-
-    def picture(self) -> dict[str, str]:
-        """Every file and link of /sys and /proc with what it holds, for comparing before and after."""
-        seen: dict[str, str] = {}
-        waiting = [f"{self.root}/sys", f"{self.root}/proc"]
-        while waiting:
-            for entry in os.scandir(waiting.pop()):
-                if entry.is_symlink():
-                    seen[entry.path] = f"-> {os.readlink(entry.path)}"  # noqa: PTH115 (read thousands of times)
-                elif entry.is_dir():
-                    waiting.append(entry.path)
-                else:
-                    with open(entry.path, "rb") as file:  # noqa: PTH123
-                        seen[entry.path] = file.read().decode("utf-8", "backslashreplace")
-        return seen
-
 
 def _way(function: FakeFunction) -> str:
     """Its folder below sys/devices: the bridges above it, and a host bridge where a domain begins."""
@@ -279,15 +232,20 @@ def _way(function: FakeFunction) -> str:
 
 
 def write_raw(path: str, data: bytes, within: int | None = None) -> None:
-    """A file with this content. (A tree has thousands: pathlib takes three times as long.)"""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644, dir_fd=within)
+    """A file with this content. (A tree has thousands: pathlib takes three times as long.)
+
+    It is cut after writing, never emptied before: on ext4 a file that is emptied and written is brought to
+    the disk when it is closed."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=within)
     try:
         os.write(handle, data)
+        if os.fstat(handle).st_size > len(data):
+            os.ftruncate(handle, len(data))
     finally:
         os.close(handle)
 
 
-def _link(link: Path | str, target: Path | str) -> None:
+def link_to(link: Path | str, target: Path | str) -> None:
     """A relative link, as sysfs has them. (Plain text work: os.path.relpath takes six times as long.)"""
     at, to = str(link).split("/"), str(target).split("/")
     same = next((n for n, (one, other) in enumerate(zip(at, to, strict=False)) if one != other), len(to))

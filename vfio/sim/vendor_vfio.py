@@ -102,8 +102,10 @@ class VendorVfio:
         card, board = self._board(address)
         if board is None or not folder.exists():
             return
+        had = self._now(address)
         shutil.rmtree(folder)
-        self._refresh(card, board)
+        if had != _FREE:
+            self._refresh(card, board)
 
     def _refresh(self, card: str, board: Board) -> None:
         text = self._listing(card, board)

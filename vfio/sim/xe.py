@@ -71,6 +71,9 @@ class XeAdministration:
 
     def _functions_changed(self, address: str, count: int) -> None:
         """Without a quota of their own, VFs get equal parts; those parts go with them."""
+        for mark in (self._tree.root / ".sim").glob("stopped-*"):
+            if self._tree.folder(mark.name.removeprefix("stopped-")) is None:
+                mark.unlink()
         top = self._tree.home(address) / "sriov_admin"
         if not top.exists():
             return
@@ -80,11 +83,11 @@ class XeAdministration:
         if count and board is not None and not any(int(each.read_text()) for each in quotas):
             automatic.touch()
             for quota in quotas[:count]:
-                quota.write_text(f"{board.memory_mib // count * _MIB}\n")
+                write_raw(str(quota), f"{board.memory_mib // count * _MIB}\n".encode())
         elif not count and automatic.exists():
             automatic.unlink()
             for quota in quotas:
-                quota.write_text("0\n")
+                write_raw(str(quota), b"0\n")
         for index in everyone:
             (top / f"vf{index}/device").unlink(missing_ok=True)
             if index <= count:
