@@ -59,7 +59,10 @@ def run(options: argparse.Namespace) -> int:
     try:
         running = _look(options, told)
         findings = diagnose(running)
-    except SysfsError as error:
+    except (
+        SysfsError,
+        ValueError,
+    ) as error:  # ValueError: a file of PCI functions holds what no kernel writes
         findings = (_unreadable(error),)
     status = exit_status(findings, strict=options.strict)
     facts = running.facts if running else None
@@ -72,7 +75,7 @@ def _described(running: Running) -> dict[str, object]:
     return described(running.facts) | {"kvm": running.kvm, "libvirt": running.libvirt}
 
 
-def _unreadable(error: SysfsError) -> Finding:
+def _unreadable(error: Exception) -> Finding:
     return Finding(
         Severity.ERROR,
         "this host cannot be read",

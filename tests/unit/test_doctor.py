@@ -197,6 +197,16 @@ def test_rules_come_from_the_command_line_or_from_the_agent_s_configuration(
     assert "is in use by the host (its disk holds /)" in capsys.readouterr().out
 
 
+def test_a_host_that_cannot_be_read_is_a_finding_and_no_traceback(
+    host: FakeHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.put(f"sys/bus/pci/devices/{CARD}/numa_node", "none of your business\n")
+    assert main.main(["doctor", "--json", "--root", str(host.sysfs().root)]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert [finding["code"] for finding in report["findings"]] == ["host_unreadable"]
+    assert report["offers"] == []
+
+
 def test_a_rule_that_makes_no_sense_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["doctor", "--root", str(tmp_path), "--offer", "gpu please"]) == 2
     assert "'gpu please'" in capsys.readouterr().err
