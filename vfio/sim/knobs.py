@@ -62,4 +62,4 @@ def resize_bar(tree: FakeTree, address: str, index: str, text: str) -> None:
     rows = (folder / "resource").read_text().splitlines()
     start, _, flags = rows[int(index)].split()
     rows[int(index)] = f"{start} 0x{int(start, 16) + (1 << power + 20) - 1:016x} {flags}"
-    write_raw(str(folder / "resource"), "\n".join(rows) + b"\n")
+    write_raw(f"{folder}/resource", ("\n".join(rows) + "\n").encode())
