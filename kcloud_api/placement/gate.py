@@ -98,6 +98,9 @@ def methods_of(path: str) -> Mapping[str, Method] | None:
     parts = path.split("/")
     if any(not part for part in parts[1:]) and path not in ("", "/"):
         return None
+    if "\0" in path:
+        # No database keeps such a name.
+        return None
     if len(parts) < 3 and path in METHODS:
         return METHODS[path]
     for pattern, methods in _patterns().get(len(parts), ()):

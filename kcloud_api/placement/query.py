@@ -17,6 +17,7 @@ from kcloud_api.placement.query_values import (
     tree_id,
 )
 from kcloud_api.placement.request import UNSUFFIXED, Group, ResourceRequest
+from kcloud_api.placement.schema_check import refuse_nul
 from kcloud_common.errors import BadRequest
 
 Pairs = Iterable[tuple[str, str]]
@@ -108,6 +109,8 @@ def provider_query(pairs: Pairs, minor: int) -> ProviderQuery:
 
 
 def _collect(pairs: Pairs) -> dict[str, list[str]]:
+    pairs = list(pairs)
+    refuse_nul(pairs)
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)

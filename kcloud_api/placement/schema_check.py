@@ -5,17 +5,20 @@ Clients and their tests look for the library's wording; but it takes longer over
 what is plainly right is recognised by checks that the same schema is turned into.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-from uuid import UUID
 
 import orjson
 
+from kcloud_api.placement.plain_check import Schema, plain_check
 from kcloud_common.errors import BadRequest
 
-Schema = Mapping[str, Any]
-Check = Callable[[Any], bool]
+LARGE = 16 * 1024
+"""Bytes of a body about which the library is not asked as a whole."""
+BODY = "JSON does not validate"
+QUERY = "Invalid query string parameters"
+NUL = "\0"
+"""Valid in JSON and in a query, and nothing that PostgreSQL keeps in a text."""
 
 
 class Form:
@@ -31,132 +34,53 @@ class Form:
             data = orjson.loads(raw)
         except ValueError as error:
             raise BadRequest(f"Malformed JSON: {error}") from None
+        if b"\\u0000" in raw and (place := _place_of_nul(data)) is not None:
+            raise _unstorable(BODY, place)
         if not self.plainly_right(data):
-            self._refuse(data, "JSON does not validate")
+            self._refuse(data, BODY, is_large=len(raw) > LARGE)
         return data
 
     def query(self, params: Mapping[str, str]) -> None:
+        refuse_nul(params.items())
         if not self.plainly_right(params):
-            self._refuse(dict(params), "Invalid query string parameters")
+            self._refuse(dict(params), QUERY)
 
-    def _refuse(self, data: object, what: str) -> None:
+    def _refuse(self, data: object, what: str, *, is_large: bool = False) -> None:
         # Only here: the library is large, and many processes never see a request that is wrong.
-        from jsonschema import Draft202012Validator, FormatChecker
-        from jsonschema.exceptions import best_match
+        from kcloud_api.placement import schema_fault
 
-        formats = FormatChecker(formats=())
-        formats.checks("uuid")(is_uuid)
-        errors = Draft202012Validator(self.schema, format_checker=formats).iter_errors(data)
+        say = schema_fault.of_large if is_large else schema_fault.of_small
         try:
-            error = best_match(errors)
-            wording = None if error is None else f"{what}: {error}"
+            wording = say(self.schema, data)
         except RecursionError:
             # The library quotes what is wrong, level by level.
-            wording = f"{what}: it is nested too deeply."
+            wording = "it is nested too deeply."
         if wording is not None:
-            raise BadRequest(wording)
+            raise BadRequest(f"{what}: {wording}")
 
 
-def plain_check(schema: Schema) -> Check:
-    """A check that is true only for what the schema takes; it may be false for oddities that it takes too
-    (1.0 for an integer), or for words of JSON Schema that nothing here uses."""
-    if schema.keys() - KNOWN:
-        return lambda value: False
-    kinds = schema.get("type", ())
-    each = [_OF_KIND[kind](schema) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
-    if len(each) == 1:
-        return each[0]
-    return lambda value: any(check(value) for check in each)
+def refuse_nul(params: Iterable[tuple[str, str]]) -> None:
+    """BadRequest for a query that no database can look for."""
+    for name, value in params:
+        if NUL in value or NUL in name:
+            raise _unstorable(QUERY, name)
 
 
-def is_uuid(value: object) -> bool:
-    """In any form that the Placement API reads: capitals, braces, without hyphens."""
-    try:
-        UUID(str(value))
-    except ValueError:
-        return False
-    return True
+def _unstorable(what: str, place: str) -> BadRequest:
+    shown = place.replace(NUL, "\\u0000")
+    return BadRequest(f"{what}: '{shown}' holds a NUL character, which cannot be stored.", field=shown)
 
 
-def _object(schema: Schema) -> Check:
-    required = tuple(schema.get("required", ()))
-    named = {name: plain_check(value) for name, value in schema.get("properties", {}).items()}
-    patterns = [
-        (re.compile(pattern), plain_check(value))
-        for pattern, value in schema.get("patternProperties", {}).items()
-    ]
-    least = schema.get("minProperties", 0)
-
-    def member(name: object, value: object) -> bool:
-        if not isinstance(name, str):
-            return False
-        check = named.get(name)
-        if check is not None:
-            return check(value)
-        return any(pattern.search(name) and check(value) for pattern, check in patterns)
-
-    def check(value: Any) -> bool:  # noqa: ANN401
-        return (
-            isinstance(value, Mapping)
-            and len(value) >= least
-            and all(name in value for name in required)
-            and all(member(name, inner) for name, inner in value.items())
-        )
-
-    return check
-
-
-def _array(schema: Schema) -> Check:
-    least = schema.get("minItems", 0)
-    item = plain_check(schema.get("items", {}))
-    return lambda value: isinstance(value, list) and len(value) >= least and all(map(item, value))
-
-
-def _string(schema: Schema) -> Check:
-    shortest, longest = schema.get("minLength", 0), schema.get("maxLength")
-    pattern = re.compile(schema.get("pattern", ""))
-    uuid = schema.get("format") == "uuid"
-
-    def check(value: Any) -> bool:  # noqa: ANN401
-        return (
-            isinstance(value, str)
-            and len(value) >= shortest
-            and (longest is None or len(value) <= longest)
-            and pattern.search(value) is not None
-            and (not uuid or is_uuid(value))
-        )
-
-    return check
-
-
-def _number(*kinds: type) -> Callable[[Schema], Check]:
-    def of(schema: Schema) -> Check:
-        low, high = schema.get("minimum"), schema.get("maximum")
-
-        def check(value: Any) -> bool:  # noqa: ANN401
-            return (
-                isinstance(value, kinds)
-                and not isinstance(value, bool)
-                and (low is None or value >= low)
-                and (high is None or value <= high)
-            )
-
-        return check
-
-    return of
-
-
-_OF_KIND: Mapping[str, Callable[[Schema], Check]] = {
-    "object": _object,
-    "array": _array,
-    "string": _string,
-    "integer": _number(int),
-    "number": _number(int, float),
-    "null": lambda schema: lambda value: value is None,
-}
-KNOWN = frozenset(
-    {
-        "type", "required", "properties", "patternProperties", "additionalProperties", "minProperties",
-        "minItems", "items", "minLength", "maxLength", "pattern", "format", "minimum", "maximum",
-    }
-)  # fmt: skip
+def _place_of_nul(data: object) -> str | None:
+    """Where a text or a key holds one, as `traits.3`. What waits is in a list: JSON may be nested deeply."""
+    waiting: list[tuple[str, object]] = [("", data)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, str) and NUL in value:
+            return place.removeprefix(".")
+        if isinstance(value, dict):
+            waiting += ((f"{place}.{name}", inner) for name, inner in value.items())
+            waiting += ((f"{place}.{name}", name) for name in value if NUL in name)
+        elif isinstance(value, list):
+            waiting += ((f"{place}.{index}", inner) for index, inner in enumerate(value))
+    return None

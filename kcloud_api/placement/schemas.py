@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from kcloud_api.placement.plain_check import Schema
 from kcloud_api.placement.query_schemas import PROVIDERS_SINCE
-from kcloud_api.placement.schema_check import Form, Schema
+from kcloud_api.placement.schema_check import Form
 
 LARGEST = 2**31 - 1
 LARGEST_RATIO = 3.40282e38

@@ -180,3 +180,12 @@ def test_a_list_that_cannot_go_on_breaks_off(way: str) -> None:
         asyncio.run(answer({"path": "/"}, never, send))
     assert closed == [True]
     assert all(message.get("more_body") for message in sent[1:])
+
+
+def test_a_name_with_a_nul_is_refused_on_either_database(client: httpx.Client) -> None:
+    made = client.post("/resource_providers", json={"name": "a\0b"})
+    asked = client.get("/resource_providers", params={"name": "a\0b"})
+    for answer in (made, asked):
+        assert answer.status_code == 400
+        assert "'name' holds a NUL character" in answer.json()["errors"][0]["detail"]
+    assert client.get("/traits/CUSTOM_%00").status_code == 404

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from kcloud_api.placement import allocation_bodies, allocation_schemas
 from kcloud_api.placement.allocation_bodies import INCOMPLETE, consumer_form, consumers_form, usages_form
-from kcloud_api.placement.schema_check import is_uuid, plain_check
+from kcloud_api.placement.plain_check import is_uuid, plain_check
 from kcloud_common.errors import BadRequest
 
 CONSUMER = UUID(int=7)

@@ -100,3 +100,8 @@ def test_the_narrowest_range_says_whether_json_is_taken(accept: str, taken: bool
     assert status("GET", "/resource_providers", headers={**TOKEN, "accept": accept}) == (
         200 if taken else 406
     )
+
+
+def test_a_name_that_no_database_keeps_is_of_nothing() -> None:
+    for path in ("/traits/a\0", "/resource_classes/\0", "/resource_providers/x/inventories/a\0"):
+        assert status("GET", path) == 404
