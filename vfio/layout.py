@@ -32,7 +32,7 @@ class Decision:
     card: Card
     plan: Plan
     act: bool = False
-    """Whether `plan` is to be applied now."""
+    """Whether `plan` is to be applied now. With drift too: it is the old plan, which claims need."""
     drift: str = ""
     """How the card differs, and why that is not to be mended now; empty else."""
 
@@ -79,6 +79,9 @@ def _decide(now: CardNow, layout: Sequence[CardLayout], busy: str, catalogue: Ca
         return Decision(now.card, now.plan, drift=why)
     if now.plan == plan and now.stands:
         return Decision(now.card, plan)
+    if busy and now.plan.cuts and not now.stands:
+        # After a reboot: what claims hold slices of has to stand again before it can ever be empty.
+        return Decision(now.card, now.plan, act=True, drift=drift(now.card, plan, have, busy))
     if why := busy or plan_refusal(now.card, plan) or _beyond(now, plan):
         return Decision(now.card, plan, drift=drift(now.card, plan, have, why))
     return Decision(now.card, plan, act=True)

@@ -20,7 +20,6 @@ from vfio.slices.vgpu_types import VgpuType, largest_first, most, on_mig, parse_
 from vfio.sysfs import Sysfs
 
 _TYPES = "mdev_supported_types"
-_NVIDIA = "nvidia"
 
 
 class Mediated:
@@ -34,7 +33,9 @@ class Mediated:
     def abilities(self, card: Card, sight: Sight) -> tuple[Ability, ...]:
         free = self._free(card, sight)
         if not free:
-            later = card.device.driver == _NVIDIA and card.device.sriov_total_vfs and not sight.vfs_of(card)
+            later = (
+                card.device.driver == vfs.NVIDIA and card.device.sriov_total_vfs and not sight.vfs_of(card)
+            )
             return (self._later(card),) if later else ()
         first = {kind: address for address in reversed(free) for kind in free[address]}
         kinds = [self._described(address, kind) for kind, address in sorted(first.items())]

@@ -50,22 +50,29 @@ class LayoutRecord:
 
 
 class LayoutJournal:
-    """A folder of records, one per cut card."""
+    """A folder of records, one per cut card. What was read is kept while its file is the same one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._known: dict[str, tuple[_Stamp, LayoutRecord]] = {}
         make_folder(folder)
 
     def write(self, record: LayoutRecord) -> None:
         """Durable when it returns; replaces an older record of the card."""
         text = json.dumps({"version": _VERSION, **asdict(record)}, indent=1)
+        self._known.pop(record.card, None)
         write_whole(self._path(record.card), f"{text}\n")
 
     def read(self, card: str) -> LayoutRecord | None:
         """None when there is no record; JournalDamaged when there is one that cannot be read."""
         path = self._path(card)
         try:
-            return _decode(path.read_text(encoding="utf-8"))
+            file = path.stat()
+            stamp = file.st_ino, file.st_mtime_ns, file.st_size
+            known = self._known.get(card)
+            if known is None or known[0] != stamp:
+                known = self._known[card] = stamp, _decode(path.read_text(encoding="utf-8"))
+            return known[1]
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -73,6 +80,7 @@ class LayoutJournal:
 
     def remove(self, card: str) -> None:
         """Safe to repeat."""
+        self._known.pop(card, None)
         forget(self._path(card))
 
     def names(self) -> frozenset[str]:
@@ -91,6 +99,9 @@ class LayoutJournal:
 
     def _path(self, card: str) -> Path:
         return self._folder / f"{card}{_SUFFIX}"
+
+
+_Stamp = tuple[int, int, int]
 
 
 class _RawSharing(TypedDict):

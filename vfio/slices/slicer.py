@@ -83,8 +83,9 @@ class Slicer:
 
     def busy(self, card: Card, plan: Plan, sight: Sight) -> str:
         """Why the card can't be cut so now, if it is not yet; empty when it can. After a reboot claims are no
-        hindrance to making again what they hold slices of."""
-        if card.name in self._layouts.damaged() and (sight.vfs_of(card) or sight.mdevs_of(card)):
+        hindrance to making again what they hold slices of. Costs more than `stands`: ask it of cards that do
+        not."""
+        if self._unreadable(card) and (sight.vfs_of(card) or sight.mdevs_of(card)):
             return (
                 "the record of its layout cannot be read, so nobody knows what it was: reboot the host, or "
                 "remove its mediated devices and virtual functions by hand"
@@ -92,7 +93,7 @@ class Slicer:
         record = self._read(card)
         again = record is not None and record.boot_id != sight.snapshot.boot_id and record.plan == plan
         held = "" if again else occupancy.held(card, sight, self._journal.records())
-        types = types_set(self._sysfs, sight.vfs_of(card))
+        types = types_set(self._sysfs, card.device, sight.vfs_of(card))
         return held or occupancy.foreign(card, sight, self._standing(card, sight), types)
 
     # --- cutting -------------------------------------------------------------------------------------
@@ -232,6 +233,9 @@ class Slicer:
             return self._layouts.read(card.name)
         except JournalDamaged:
             return None
+
+    def _unreadable(self, card: Card) -> bool:
+        return self._read(card) is None and card.name in self._layouts.names()
 
     def _standing(self, card: Card, sight: Sight) -> LayoutRecord | None:
         """Of this boot."""

@@ -19,7 +19,6 @@ from vfio.slices.records import Before, LayoutRecord
 from vfio.slices.vgpu_types import VgpuType, largest_first, most, on_mig, parse_creatable, total_mib
 from vfio.sysfs import Sysfs
 
-_DRIVER = "nvidia"
 UNKNOWN = ""
 """The type of an ability that says only that there are some."""
 
@@ -34,7 +33,7 @@ class VendorFunction:
 
     def abilities(self, card: Card, sight: Sight) -> tuple[Ability, ...]:
         total = card.device.sriov_total_vfs
-        if card.device.driver != _DRIVER or not total:
+        if card.device.driver != vfs.NVIDIA or not total:
             return ()
         functions = sight.vfs_of(card)
         if not functions:
@@ -50,8 +49,8 @@ class VendorFunction:
         )
 
     def refusal(self, card: Card, plan: Plan, sight: Sight) -> str:
-        if card.device.driver != _DRIVER:
-            return f"is on {card.device.driver or 'no driver'}; such functions need driver {_DRIVER}"
+        if card.device.driver != vfs.NVIDIA:
+            return f"is on {card.device.driver or 'no driver'}; such functions need driver {vfs.NVIDIA}"
         if reason := vfs.unable(card.device, plan.count):
             return reason
         if any(cut.memory_mib for cut in plan.cuts):

@@ -11,7 +11,6 @@ from vfio.slices.records import Before, LayoutRecord
 from vfio.slices.sight import look
 from vfio.sysfs import Sysfs
 
-_NVIDIA = "nvidia"
 _XE = "xe"
 
 
@@ -66,7 +65,7 @@ class VirtualFunction:
 
     def _unable(self, card: Card, wanted: int) -> str:
         driver = card.device.driver
-        if driver == _NVIDIA:
+        if driver == vfs.NVIDIA:
             return "driver nvidia keeps its virtual functions: cut it into mdev or vendor-vf"
         if driver == _XE and self._sysfs.exists(f"sys/bus/pci/devices/{card.address}/sriov_admin"):
             return "driver xe gives its virtual functions quanta: cut it into xe-vf"
@@ -82,12 +81,17 @@ def cuts_in_order(plan: Plan) -> Iterator[Cut]:
 
 def function_slices(card: Card, plan: Plan, sight: Sight) -> Iterator[Slice]:
     """One for each virtual function that stands, while the plan has a cut for it."""
-    for device, cut in zip(sight.vfs_of(card), cuts_in_order(plan), strict=False):
+    blanks = [
+        replace(naming.blank(card, plan, cut, ""), share=sharing.share(plan, cut, plan.count))
+        for cut in plan.cuts
+    ]
+    in_order = (blank for blank, cut in zip(blanks, plan.cuts, strict=True) for _ in range(cut.count))
+    for device, blank in zip(sight.vfs_of(card), in_order, strict=False):
         yield replace(
-            naming.blank(card, plan, cut, device.name),
+            blank,
+            name=device.name,
             addresses=(device.address,),
             iommu_group=device.iommu_group,
-            share=sharing.share(plan, cut, plan.count),
             vendor_id=f"{device.vendor:04x}",
             product_id=f"{device.product:04x}",
         )

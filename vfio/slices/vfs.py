@@ -14,6 +14,8 @@ from vfio.sysfs import Sysfs
 
 TYPES_LATER = "its driver names the types only while virtual functions are on: a layout switches them on"
 
+NVIDIA = "nvidia"
+"""The driver that keeps virtual functions and sets vGPU types on them."""
 NO_TYPE = "0"
 NUMBER = re.compile(r"virtfn(\d+)\Z")
 
@@ -87,8 +89,10 @@ def restore(sysfs: Sysfs, was: Before) -> None:
     set_count(sysfs, was.address, was.vfs)
 
 
-def types_set(sysfs: Sysfs, functions: Sequence[PciDevice]) -> dict[str, str]:
-    """vGPU types that virtual functions have, by address."""
+def types_set(sysfs: Sysfs, card: PciDevice, functions: Sequence[PciDevice]) -> dict[str, str]:
+    """vGPU types that a card's virtual functions have, by address."""
+    if card.driver != NVIDIA:
+        return {}
     found = ((device.address, vgpu_type(sysfs, device.address)) for device in functions)
     return {address: kind for address, kind in found if kind not in (None, NO_TYPE)}
 

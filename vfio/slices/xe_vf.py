@@ -71,7 +71,8 @@ class XeFunction:
 
     def slices(self, card: Card, record: LayoutRecord, sight: Sight) -> tuple[Slice, ...]:
         found = list(function_slices(card, record.plan, sight))
-        states = [self._state(card, number) for number in range(1, len(found) + 1)]
+        timed = any(sharing.of_cut(record.plan, cut).preempt_timeout_us for cut in record.plan.cuts)
+        states = [self._state(card, number, timed=timed) for number in range(1, len(found) + 1)]
         quanta = [(state and state[0].quantum_us) or 0 for state in states]
         return tuple(
             replace(
@@ -107,7 +108,7 @@ class XeFunction:
                 return f"its driver has no {name} to set (no {_profile(card, 1)}/{name})"
         return ""
 
-    def _state(self, card: Card, number: int) -> tuple[Sharing, int | None] | None:
+    def _state(self, card: Card, number: int, *, timed: bool) -> tuple[Sharing, int | None] | None:
         """As the driver has it now, with the memory in MiB; None where it does not say."""
         try:
             quantum, timeout, quota = (
