@@ -10,10 +10,6 @@ from kcloud_common.wire import DeviceState
 MISSING = "missing"
 """State of a device that its host no longer reports, but of which something must be remembered."""
 
-UNSIGNED_HOSTS_MAY_LEASE_AGAIN = True
-"""Whether a host that has never shown a certificate key may hand out a device that was leased before. Agents
-of the first release sign nothing: their devices would serve one tenant and then no other."""
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -29,8 +25,6 @@ class Standing:
     """The newest lease that its host was seen to take up."""
     certified: int = 0
     """The newest lease after which it was certified."""
-    signs: bool = True
-    """Its host has shown a certificate key."""
     fault: str = ""
     """Why the newest certificate was refused."""
 
@@ -57,7 +51,7 @@ def held_back(standing: Standing) -> str:
         return "an operator wants it in maintenance"
     if standing.state != DeviceState.FREE:
         return f"its host says that it is {standing.state}"
-    if standing.begun > standing.certified and (standing.signs or not UNSIGNED_HOSTS_MAY_LEASE_AGAIN):
+    if standing.begun > standing.certified:
         return standing.fault or "it was not certified to be clean since its last lease"
     return ""
 

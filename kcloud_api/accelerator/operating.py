@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 from kcloud_api.accelerator import certifying
 from kcloud_api.accelerator.inventory import MISSING
 from kcloud_api.accelerator.syncing import offer
-from kcloud_api.accelerator.tables import ClaimRow, DeviceRow, HostKeyRow
+from kcloud_api.accelerator.tables import ClaimRow, DeviceRow
 from kcloud_common.errors import Conflict, NotFound
 from kcloud_common.wire import DeviceState, DeviceWant
 
@@ -89,6 +89,5 @@ def _claim(session: Session, row: DeviceRow) -> UUID | None:
 
 
 def _offer(session: Session, row: DeviceRow) -> None:
-    keys = session.exec(select(HostKeyRow.key).where(HostKeyRow.host_id == row.host_id)).first()
-    offer(row, claimed=_claim(session, row) is not None, signs=keys is not None)
+    offer(row, claimed=_claim(session, row) is not None)
     session.flush()

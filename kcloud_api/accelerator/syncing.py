@@ -17,7 +17,7 @@ from kcloud_api.accelerator.inventory import (
     held_back,
     provider_id,
 )
-from kcloud_api.accelerator.tables import CardRow, ClaimRow, DeviceRow, HostKeyRow
+from kcloud_api.accelerator.tables import CardRow, ClaimRow, DeviceRow
 from kcloud_api.db.columns import utcnow
 from kcloud_api.placement.inventory import ProviderInventory
 from kcloud_api.placement.names import canonical_class
@@ -84,7 +84,6 @@ def sync_cards(session: Session, host_id: UUID, cards: Sequence[CardReport]) -> 
 def providers(session: Session, host_id: UUID, host_name: str) -> tuple[ProviderInventory, ...]:
     """What placement is to be told of the host's cards, as they stand now."""
     claims = _claims_on(session, host_id)
-    signs = session.exec(select(HostKeyRow.key).where(HostKeyRow.host_id == host_id)).first() is not None
     rows = session.exec(select(DeviceRow).where(DeviceRow.host_id == host_id).order_by(DeviceRow.name))
     return device_providers(
         host_id,
@@ -92,25 +91,23 @@ def providers(session: Session, host_id: UUID, host_name: str) -> tuple[Provider
         [
             Slice(
                 row.name, row.card, row.resource_class, frozenset(row.traits),
-                standing(row, claimed=row.id in claims, signs=signs),
+                standing(row, claimed=row.id in claims),
             )
             for row in rows
         ],
     )  # fmt: skip
 
 
-def standing(row: DeviceRow, *, claimed: bool, signs: bool) -> Standing:
+def standing(row: DeviceRow, *, claimed: bool) -> Standing:
     return Standing(
         state=row.state, claimed=claimed, maintenance=row.maintenance, quarantine=row.quarantine_reason,
-        begun=row.begun_generation, certified=row.certified_generation, signs=signs,
-        fault=row.certificate_fault,
+        begun=row.begun_generation, certified=row.certified_generation, fault=row.certificate_fault,
     )  # fmt: skip
 
 
-def offer(row: DeviceRow, *, claimed: bool, signs: bool) -> None:
+def offer(row: DeviceRow, *, claimed: bool) -> None:
     """Write whether it may be handed out, and why not."""
-    stands = standing(row, claimed=False, signs=signs)
-    why = held_back(stands)
+    why = held_back(standing(row, claimed=False))
     row.offered = not why
     row.held_back = "" if claimed else why
 
@@ -158,7 +155,7 @@ def _settle(session: Session, row: DeviceRow, host: _Host, device: DeviceReport,
         row.quarantine_reason = ""
     if device.certificate is not None:
         certifying.take(session, row, device.certificate, host.keys, burnt_in=burnt_in)
-    offer(row, claimed=held is not None, signs=bool(host.keys))
+    offer(row, claimed=held is not None)
 
 
 def _begun(row: DeviceRow, host: _Host, device: DeviceReport) -> int:
@@ -179,7 +176,7 @@ def _vanish(session: Session, row: DeviceRow, host: _Host) -> None:
         return
     row.state = MISSING
     row.reason = "the host no longer reports this device"
-    offer(row, claimed=row.id in host.claims, signs=bool(host.keys))
+    offer(row, claimed=row.id in host.claims)
 
 
 def _facts(host_id: UUID, device: DeviceReport) -> dict[str, Any]:

@@ -211,4 +211,25 @@ def test_a_server_with_a_slice_gets_its_mediated_device(
     first = vgpus(4)[0]
     assert (claim.device, claim.kind, claim.mdev, claim.generation) == (first.name, "mdev", first.mdev, 1)
     assert vgpu.wait(server, "ACTIVE")
-    assert demo.get(f"/compute/v2.1/flavors/{vgpu.flavor}", headers=NEWEST).status_code == 200
+
+
+def test_flavors_say_how_large_their_slices_are(
+    cloud: Cloud, admin: httpx.Client, agent: ScriptedAgent
+) -> None:
+    demo = cloud.client("demo")
+    kept = {"resources:VGPU": "2"}
+    flavor = make_flavor(admin, "vgpu", resources__VGPU="2")
+    plain = make_flavor(admin, "plain")
+
+    def specs(which: str) -> dict[str, str]:
+        shown = demo.get(f"/compute/v2.1/flavors/{which}", headers=NEWEST).json()["flavor"]["extra_specs"]
+        listed = demo.get("/compute/v2.1/flavors/detail", headers=NEWEST).json()["flavors"]
+        assert shown == {each["id"]: each["extra_specs"] for each in listed}[which]
+        assert isinstance(shown, dict)
+        return shown
+
+    sizes = {"kcloud:slice_share": "250", "kcloud:slice_memory_mib": "12288"}
+    assert (specs(flavor), specs(plain)) == (kept | sizes, {})
+    other = ScriptedAgent.enrol(admin, "host-2", vgpus(2))
+    other.report()
+    assert specs(flavor) == kept, "they are not all alike"

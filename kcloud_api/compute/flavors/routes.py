@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from kcloud_api.compute.flavors import service, wire
 from kcloud_api.compute.flavors.listing import read_listing
 from kcloud_api.compute.flavors.service import NewFlavor
+from kcloud_api.compute.flavors.slices import slice_specs
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.policy import allow, may
 from kcloud_api.http.transaction import SessionDep
@@ -32,7 +33,10 @@ def list_flavors_in_detail(request: Request, session: SessionDep, caller: Caller
     listing = read_listing(request.query_params)
     found = service.list_flavors(session, caller, listing)
     with_specs = may(request, caller, f"{SPECS}:index")
-    shown = [wire.flavor_view(request, record, with_specs=with_specs) for record in found]
+    more = slice_specs(session, found) if with_specs else {}
+    shown = [
+        wire.flavor_view(request, record, with_specs=with_specs, more=more.get(record.id)) for record in found
+    ]
     return _collection(request, shown, listing.limit)
 
 
@@ -59,7 +63,9 @@ def create_flavor(
 @router.get("/{flavor_id}")
 def show_flavor(request: Request, session: SessionDep, caller: CallerDep, flavor_id: str) -> dict[str, Any]:
     record = service.get_flavor(session, caller, flavor_id)
-    return {"flavor": wire.flavor_view(request, record, with_specs=may(request, caller, f"{SPECS}:index"))}
+    with_specs = may(request, caller, f"{SPECS}:index")
+    more = slice_specs(session, [record])[record.id] if with_specs else None
+    return {"flavor": wire.flavor_view(request, record, with_specs=with_specs, more=more)}
 
 
 @router.put("/{flavor_id}")

@@ -1,6 +1,6 @@
 """Bodies of flavor requests, and the shape in which flavors leave (microversion 2.75 and later)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -81,7 +81,10 @@ class ActionBody(Strict):
     remove: Annotated[Access | None, Field(alias="removeTenantAccess")] = None
 
 
-def flavor_view(request: Request, record: FlavorRecord, *, with_specs: bool) -> dict[str, Any]:
+def flavor_view(
+    request: Request, record: FlavorRecord, *, with_specs: bool, more: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """`more`: extra specs that are derived, not kept; what is kept goes before them."""
     view = {
         **flavor_summary(request, record),
         "ram": record.ram_mib,
@@ -93,7 +96,7 @@ def flavor_view(request: Request, record: FlavorRecord, *, with_specs: bool) -> 
         "os-flavor-access:is_public": record.is_public,
         "rxtx_factor": 1.0,
     }
-    return {**view, "extra_specs": dict(record.extra_specs)} if with_specs else view
+    return {**view, "extra_specs": {**(more or {}), **record.extra_specs}} if with_specs else view
 
 
 def flavor_summary(request: Request, record: FlavorRecord) -> dict[str, Any]:
