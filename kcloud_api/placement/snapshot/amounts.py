@@ -2,10 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from kcloud_api.placement.snapshot.amount_rows import TreeAmounts
-from kcloud_api.placement.snapshot.block import Block, Stocks
+from kcloud_api.placement.snapshot.block import Block
 from kcloud_api.placement.snapshot.change import number_of, tree_at
 
 
@@ -75,10 +74,4 @@ class _Draft:
                 self._used[name][row] = used
 
     def block(self) -> Block:
-        return replace(
-            self._block, version=self._version, generation=self._generation,
-            stocks={name: self._stocks(name, stocks) for name, stocks in self._block.stocks.items()},
-        )  # fmt: skip
-
-    def _stocks(self, name: str, stocks: Stocks) -> Stocks:
-        return stocks if self._used[name] is stocks.used else replace(stocks, used=self._used[name])
+        return self._block.using(self._used, self._generation, self._version)

@@ -4,9 +4,10 @@ Trees stand in the order of (created, id) of their roots. Providers stand tree b
 first, siblings in the order of (created, id): so a tree is a range of providers, and so is every subtree.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ Ints = NDArray[np.int64]
 Indices = NDArray[np.int64]
 """Wide, for numpy takes by nothing else: it would widen narrower ones each time."""
 Texts = NDArray[np.bytes_]
+
+T = TypeVar("T")
 
 TOTAL, RESERVED, MIN_UNIT, MAX_UNIT, STEP_SIZE = range(5)
 """Rows of `Stocks.limits`."""
@@ -35,11 +38,19 @@ class Stocks:
     ratio: NDArray[np.float64]
     used: Ints
 
+    def using(self, used: Ints) -> "Stocks":
+        """With these amounts in use. What was worked out of the rest goes along."""
+        return _keeping(self, replace(self, used=used), ("_capacity", "_starts", "lowest_max", "is_plain"))
+
+    @cached_property
+    def _capacity(self) -> Ints:
+        capacity = np.trunc((self.limits[TOTAL] - self.limits[RESERVED]) * self.ratio)
+        clipped: Ints = np.clip(capacity, -UNCOUNTABLE, UNCOUNTABLE).astype(np.int64)
+        return clipped
+
     @cached_property
     def free(self) -> Ints:
-        capacity = np.trunc((self.limits[TOTAL] - self.limits[RESERVED]) * self.ratio)
-        clipped: Ints = np.clip(capacity, -UNCOUNTABLE, UNCOUNTABLE).astype(np.int64) - self.used
-        return clipped
+        return self._capacity - self.used
 
     def rows(self, tree: int) -> tuple[int, int]:
         """Where a tree's rows begin and end."""
@@ -72,6 +83,13 @@ class Stocks:
             step = self.limits[STEP_SIZE]
             fits &= (self.limits[MIN_UNIT] <= amount) & (min(amount, UNCOUNTABLE) % np.maximum(step, 1) == 0)
         return fits
+
+
+def _keeping(old: T, new: T, names: tuple[str, ...]) -> T:
+    """The new one, knowing what the old one has worked out."""
+    known = vars(old)
+    vars(new).update({name: known[name] for name in names if name in known})
+    return new
 
 
 class Answers:
@@ -122,6 +140,15 @@ class Block:
     def providers(self) -> int:
         return len(self.ids)
 
+    def using(self, used: Mapping[str, Ints], generation: Ints, version: Ints) -> "Block":
+        """With these amounts in use, by class: the trees are of the same shape."""
+        stocks = {
+            name: each if used[name] is each.used else each.using(used[name])
+            for name, each in self.stocks.items()
+        }
+        new = replace(self, version=version, generation=generation, stocks=stocks)
+        return _keeping(self, new, ("roots", "sizes", "root_traits", "_traits"))
+
     @cached_property
     def roots(self) -> Texts:
         """Of each tree, its root's id."""
@@ -170,68 +197,6 @@ class Block:
         """Where a provider is, by its id."""
         found = np.flatnonzero(self.ids == np.bytes_(provider_id))
         return int(found[0]) if len(found) else None
-
-
-_PROVIDER_COLUMNS = ("ids", "names", "generation", "traits", "aggregates")
-
-
-def picked(parts: Sequence[Block], wanted: Ints) -> Block:
-    """A block of these trees of the parts, in the order given. Trees are counted through all parts."""
-    sizes = np.concatenate([np.diff(part.starts) for part in parts])[wanted]
-    tree_starts = np.concatenate([part.starts[:-1] + before for part, before in _offsets(parts)])[wanted]
-    starts = np.zeros(len(wanted) + 1, dtype=np.int64)
-    np.cumsum(sizes, out=starts[1:])
-    moved = np.repeat(starts[:-1] - tree_starts, sizes)
-    """How far each provider moves from its place among all parts."""
-    take = np.arange(len(moved)) - moved
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts])[take] for name in _PROVIDER_COLUMNS
-    }
-    place = np.full(sum(part.providers for part in parts), -1, dtype=np.int64)
-    place[take] = np.arange(len(take), dtype=np.int64)
-    tree = np.repeat(np.arange(len(wanted), dtype=np.int64), sizes)
-    return Block(
-        words=parts[0].words,
-        created=np.concatenate([part.created for part in parts])[wanted],
-        version=np.concatenate([part.version for part in parts])[wanted],
-        starts=starts,
-        tree=tree,
-        parent=_joined(parts, "parent")[take] + moved,
-        end=_joined(parts, "end")[take] + moved,
-        stocks=_picked_stocks(parts, place, tree),
-        **columns,
-    )
-
-
-def _offsets(parts: Sequence[Block]) -> list[tuple[Block, int]]:
-    """Each part with the number of providers before it."""
-    before = np.cumsum([0, *(part.providers for part in parts)])
-    return [(part, int(count)) for part, count in zip(parts, before, strict=False)]
-
-
-def _joined(parts: Sequence[Block], name: str) -> Indices:
-    """A column that points at providers, pointing among those of all parts."""
-    return np.concatenate([getattr(part, name) + before for part, before in _offsets(parts)])
-
-
-def _picked_stocks(parts: Sequence[Block], place: Indices, tree: Indices) -> dict[str, Stocks]:
-    """`place`: where each provider of all parts goes, or -1."""
-    found = {}
-    for name in sorted({name for part in parts for name in part.stocks}):
-        pieces = [(part.stocks[name], before) for part, before in _offsets(parts) if name in part.stocks]
-        provider = place[np.concatenate([piece.provider + before for piece, before in pieces])]
-        order = np.argsort(provider, kind="stable")
-        order = order[np.searchsorted(provider[order], 0) :]
-        if len(order):
-            provider = provider[order]
-            found[name] = Stocks(
-                provider,
-                tree[provider],
-                np.concatenate([piece.limits for piece, _ in pieces], axis=1)[:, order],
-                np.concatenate([piece.ratio for piece, _ in pieces])[order],
-                np.concatenate([piece.used for piece, _ in pieces])[order],
-            )
-    return found
 
 
 def memory(block: Block) -> int:

@@ -3,11 +3,11 @@
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from kcloud_api.placement.snapshot.block import Block, picked
+from kcloud_api.placement.snapshot.block import Block
+from kcloud_api.placement.snapshot.picking import picked
 from kcloud_api.placement.snapshot.rows import ID
 
 TREES_IN_A_BLOCK = 1024
@@ -111,15 +111,7 @@ def _with_amounts(block: Block, olds: list[int], new: Block, news: list[int]) ->
                 if used[name] is stocks.used:
                     used[name] = stocks.used.copy()
                 used[name][mine] = other.used[theirs]
-    return replace(
-        block,
-        version=version,
-        generation=generation,
-        stocks={
-            name: stocks if used[name] is stocks.used else replace(stocks, used=used[name])
-            for name, stocks in block.stocks.items()
-        },
-    )
+    return block.using(used, generation, version)
 
 
 def _providers(block: Block, tree: int) -> slice:
