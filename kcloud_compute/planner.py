@@ -221,10 +221,10 @@ def _obstacle(want: ServerWant, observed: Observed, holders: Holders) -> Obstacl
     if not folder.disk and want.image is None:
         return _fault("no_image", "The server has no image to boot from.", f"no image, no disk for {want.id}")
     for claim in want.claims:
+        if may_come(claim, observed):
+            words = "The device's card is being made ready on its host."
+            return _fault("device_not_ready", words, f"{claim.device} is not there yet", False)
         if not may_have(claim, observed):
-            if may_come(claim, observed):
-                words = "The device's card is being made ready on its host."
-                return _fault("device_not_ready", words, f"{claim.device} is not there yet", False)
             details = f"claim {claim.id}: {claim.device} {claim.addresses}"
             return _fault("device_not_offered", "The device is not offered by its host (any more).", details)
         if why := out_of_use(claim, observed):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -89,13 +89,15 @@ class FakeTools:
 class Bench:
     """Outlives its agents, as a host does."""
 
-    def __init__(self, folder: Path, plane: ControlPlane) -> None:
+    def __init__(
+        self, folder: Path, plane: ControlPlane, machine: Callable[[Path], FakeHost] = two_function_group
+    ) -> None:
         self.plane = plane
         folder.mkdir(exist_ok=True)
         self.state = folder / "state"
         self.token = folder / "token"
         self.token.write_text(TOKEN)
-        self.host: FakeHost = two_function_group(folder / "host")
+        self.host: FakeHost = machine(folder / "host")
         self.driver = FakeDriver()
         self.tools = FakeTools()
         self.untouched = self.host.picture()
