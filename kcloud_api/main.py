@@ -22,6 +22,7 @@ from kcloud_api.http.policy import Enforcer, PolicyRule
 from kcloud_api.http.prefixes import AT_ROOT, Prefixes
 from kcloud_api.identity.authentication import keystone
 from kcloud_api.placement.snapshot.keeper import keeper_of
+from kcloud_api.scheduler.aliases import read_aliases
 from kcloud_api.workers import Served, Workers
 from kcloud_common import log
 from kcloud_common.config import BadConfig, Conf
@@ -38,15 +39,22 @@ SERVICES = {
 }
 """Each module's `build()` makes one service, mounted under `/<name>`."""
 
-ADDED = {"compute": (("/v2.1", "kcloud_api.hosts.hypervisors"),)}
+ADDED = {
+    "accelerator": (
+        ("/v2", "kcloud_api.compute.accelerator_routes"),
+        ("/v2", "kcloud_api.hosts.accelerator_routes"),
+    ),
+    "compute": (("/v2.1", "kcloud_api.hosts.hypervisors"),),
+}
 """Routers that belong to a service by URL, and read what is layered above it."""
 
 
 def build_app(database: Database, conf: Conf, bus: Bus, services: Sequence[str] = ()) -> ASGIApp:
-    """The whole API, or the named services; one alone is served at `/`. Raises BadConfig."""
+    """The whole API, or the named services; one alone is served at `/`. Raises BadConfig, BadAlias."""
     names = checked_services(services)
     enforcer = Enforcer(_all_rules(), conf.api.policy_file)
     keeper = keeper_of(database, conf.placement)
+    aliases = read_aliases(conf.pci.alias)
     apps: dict[str, ASGIApp] = {}
     for name in names:
         app: FastAPI = import_module(SERVICES[name]).build()
@@ -57,6 +65,7 @@ def build_app(database: Database, conf: Conf, bus: Bus, services: Sequence[str] 
         app.state.bus = bus
         app.state.enforcer = enforcer
         app.state.keeper = keeper
+        app.state.aliases = aliases
         app.state.authenticate = _authenticate(conf, name)
         apps[AT_ROOT if len(names) == 1 else f"/{name}"] = app
     return RequestIdentity(Measured(Prefixes(apps, database)))

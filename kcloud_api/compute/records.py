@@ -26,13 +26,16 @@ class FlavorSnapshot(Snapshot):
     ephemeral_gib: int = 0
     swap_mib: int = 0
     extra_specs: dict[str, str] = {}
+    asked: dict[str, str] = {}
+    """What its device profile and PCI aliases stood for when the server was made, as extra specs."""
 
     @property
     def shape(self) -> FlavorShape:
         """What it asks of a host."""
         return FlavorShape(
             vcpus=self.vcpus, ram_mib=self.ram_mib, disk_gib=self.disk_gib,
-            ephemeral_gib=self.ephemeral_gib, swap_mib=self.swap_mib, extra_specs=self.extra_specs,
+            ephemeral_gib=self.ephemeral_gib, swap_mib=self.swap_mib,
+            extra_specs={**self.asked, **self.extra_specs},
         )  # fmt: skip
 
 

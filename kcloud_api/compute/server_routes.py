@@ -23,7 +23,7 @@ def create(
 ) -> dict[str, Any]:
     allow(request, caller, policies.CREATE, own(caller))
     new = bodies.new_server(body, most=request.app.state.conf.compute.max_servers_per_request)
-    servers = service.create_servers(session, caller, new)
+    servers = service.create_servers(session, caller, new, aliases=request.app.state.aliases)
     if body.server.return_reservation_id:
         return {"reservation_id": servers[0].reservation_id}
     view = views.created(viewer(request, caller), servers[0])

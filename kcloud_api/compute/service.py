@@ -9,6 +9,7 @@ from sqlmodel import Session
 from kcloud_api.caller import Caller
 from kcloud_api.compute import actions, assigning
 from kcloud_api.compute.actions import CREATE, DELETE, REBOOT, START, STOP, Asker
+from kcloud_api.compute.flavors.accelerators import NO_ALIASES, accelerators
 from kcloud_api.compute.flavors.service import get_flavor
 from kcloud_api.compute.guest_shape import guest_shape
 from kcloud_api.compute.keypairs.service import get_keypair
@@ -20,6 +21,8 @@ from kcloud_api.compute.tables import ConsoleRow, ServerRow
 from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import wake_after_commit
 from kcloud_api.image import service as image_service
+from kcloud_api.scheduler import profiles
+from kcloud_api.scheduler.aliases import Aliases
 from kcloud_api.scheduler.device_policy import device_policy
 from kcloud_api.scheduler.request import from_flavor
 from kcloud_common.errors import BadRequest, Conflict, Forbidden, NotFound
@@ -35,14 +38,16 @@ NAMES = {
 """What a user asks for, by the name that its instance action has."""
 
 
-def create_servers(session: Session, caller: Caller, new: NewServer) -> tuple[ServerRecord, ...]:
+def create_servers(
+    session: Session, caller: Caller, new: NewServer, *, aliases: Aliases = NO_ALIASES
+) -> tuple[ServerRecord, ...]:
     """Want one server, or `count` equal ones. BadRequest, in Nova's words, for what none can be made of."""
     if caller.project_id is None:
         raise Forbidden("A server belongs to a project: use a token that is scoped to one.")
-    flavor = _flavor(session, caller, new.flavor_id)
+    flavor = _flavor(session, caller, new.flavor_id, aliases)
     image = _image(session, caller, new.image_id, flavor)
     from_flavor(flavor.shape)
-    device_policy(flavor.extra_specs)
+    device_policy(flavor.shape.extra_specs)
     guest_shape(flavor.extra_specs)
     public_key = _public_key(session, caller, new.key_name)
     now = utcnow()
@@ -52,6 +57,7 @@ def create_servers(session: Session, caller: Caller, new: NewServer) -> tuple[Se
             id=uuid4(), project_id=caller.project_id, user_id=caller.user_id,
             name=new.name if new.count == 1 else f"{new.name}-{index + 1}", description=new.description,
             state=State.PLACING, flavor=flavor.model_dump(mode="json"),
+            device_profile=flavor.extra_specs.get(profiles.KEY),
             image_id=image.id, image=image.model_dump(mode="json"),
             key_name=new.key_name, public_key=public_key, user_data=new.user_data,
             server_metadata=dict(new.metadata), config_drive=new.config_drive,
@@ -67,7 +73,7 @@ def create_servers(session: Session, caller: Caller, new: NewServer) -> tuple[Se
     return tuple(record_of(row) for row in rows)
 
 
-def _flavor(session: Session, caller: Caller, flavor_id: str) -> FlavorSnapshot:
+def _flavor(session: Session, caller: Caller, flavor_id: str, aliases: Aliases) -> FlavorSnapshot:
     try:
         found = get_flavor(session, caller, flavor_id)
     except NotFound:
@@ -75,6 +81,7 @@ def _flavor(session: Session, caller: Caller, flavor_id: str) -> FlavorSnapshot:
     return FlavorSnapshot(
         id=found.id, name=found.name, vcpus=found.vcpus, ram_mib=found.ram_mib, disk_gib=found.disk_gib,
         ephemeral_gib=found.ephemeral_gib, swap_mib=found.swap_mib, extra_specs=dict(found.extra_specs),
+        asked=accelerators(session, found.extra_specs, aliases),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from kcloud_api.conf.database import DatabaseConf
 from kcloud_api.conf.hosts import HostsConf
 from kcloud_api.conf.identity import IdentityConf
 from kcloud_api.conf.image import ImageConf
+from kcloud_api.conf.pci import PciConf
 from kcloud_api.conf.placement import PlacementConf
 from kcloud_api.conf.scheduler import SchedulerConf
 from kcloud_common.config import Conf, load
@@ -21,6 +22,7 @@ GROUPS: Mapping[str, type] = {
     "hosts": HostsConf,
     "identity": IdentityConf,
     "image": ImageConf,
+    "pci": PciConf,
     "placement": PlacementConf,
     "scheduler": SchedulerConf,
 }

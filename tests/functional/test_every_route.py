@@ -54,6 +54,7 @@ BODIES: dict[str, Any] = {
 
 READS = frozenset(
     {
+        "/accelerator/v2/accelerator_requests", "/accelerator/v2/accelerator_requests/{request_id}",
         "/accelerator/v2/device_profiles", "/accelerator/v2/device_profiles/{profile}",
         "/compute/v2.1/extensions", "/compute/v2.1/flavors", "/compute/v2.1/flavors/detail",
         "/compute/v2.1/flavors/{flavor_id}", "/compute/v2.1/flavors/{flavor_id}/os-extra_specs",

@@ -97,7 +97,7 @@ def create_extra_specs(
     request: Request, session: SessionDep, caller: CallerDep, flavor_id: str, body: wire.SpecsBody
 ) -> dict[str, Any]:
     allow(request, caller, f"{SPECS}:create")
-    service.set_extra_specs(session, flavor_id, body.extra_specs)
+    service.set_extra_specs(session, flavor_id, body.extra_specs, aliases=request.app.state.aliases)
     return {"extra_specs": body.extra_specs}
 
 
@@ -119,7 +119,7 @@ def update_extra_spec(
     allow(request, caller, f"{SPECS}:update")
     if list(body) != [request.path_params["key"]]:
         raise BadRequest("Request body and URI mismatch")
-    service.set_extra_specs(session, flavor_id, body)
+    service.set_extra_specs(session, flavor_id, body, aliases=request.app.state.aliases)
     return body
 
 

@@ -9,10 +9,12 @@ from sqlmodel import Session, col, select
 
 from kcloud_api.caller import Caller
 from kcloud_api.compute import guest_shape
+from kcloud_api.compute.flavors.accelerators import KEYS, NO_ALIASES, check
 from kcloud_api.compute.flavors.listing import Listing, page
 from kcloud_api.compute.flavors.tables import Flavor, FlavorAccess
 from kcloud_api.db.unique import add_unique
 from kcloud_api.scheduler import device_policy
+from kcloud_api.scheduler.aliases import Aliases
 from kcloud_common.errors import AlreadyExists, BadRequest, Conflict, NotFound
 
 
@@ -104,14 +106,19 @@ def delete_flavor(session: Session, flavor_id: str) -> None:
     session.flush()
 
 
-def set_extra_specs(session: Session, flavor_id: str, specs: Mapping[str, str]) -> None:
-    """Add or replace these; the others stay. BadRequest for a policy that there is not."""
+def set_extra_specs(
+    session: Session, flavor_id: str, specs: Mapping[str, str], *, aliases: Aliases = NO_ALIASES
+) -> None:
+    """Add or replace these; the others stay. BadRequest for a policy, a device profile or a PCI alias that
+    there is not."""
     row = _row(session, flavor_id, lock=True)
     merged = {**row.extra_specs, **specs}
     if specs.keys() & device_policy.KEYS:
         device_policy.device_policy(merged)
     if specs.keys() & guest_shape.KEYS:
         guest_shape.guest_shape(merged)
+    if specs.keys() & KEYS:
+        check(session, merged, aliases)
     row.extra_specs = merged
     session.add(row)
     session.flush()
