@@ -127,6 +127,7 @@ def test_a_cut_s_sharing_is_laid_over_its_card_s() -> None:
     assert of_cut(Plan((cut,), Sharing(quantum_us=4000)), cut) == Sharing(quantum_us=4000, weight=2)
 
 
+@settings(deadline=None, max_examples=examples(100))
 @given(
     counts=st.lists(st.integers(1, 64), min_size=1, max_size=4),
     most=st.integers(1, 64),

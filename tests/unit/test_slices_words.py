@@ -2,19 +2,31 @@
 
 import ctypes
 import json
+from dataclasses import fields
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kcloud_common import wire
+from tests.thoroughness import examples
 from vfio.errors import JournalDamaged
 from vfio.journal import ClaimRecord, Journal, SliceRecord
-from vfio.slices.model import Ability, Cut, Kind, Plan, Policy, Sharing, mdev_name, mdev_uuid
+from vfio.slices.model import Ability, CardLayout, Cut, Kind, Plan, Policy, Sharing, mdev_name, mdev_uuid
 from vfio.slices.nvml import nvml_scheduler
 from vfio.slices.records import Before, Knob, LayoutJournal, LayoutRecord
 from vfio.slices.vgpu_types import VgpuType, most, parse_creatable, parse_described, total_mib
+
+
+def test_the_words_are_those_of_the_agent_s_contract() -> None:
+    assert [kind.value for kind in Kind] == [kind.value for kind in wire.SliceKind]
+    assert [policy.value for policy in Policy] == [policy.value for policy in wire.SharingPolicy]
+    for ours, theirs in ((Cut, wire.CutWant), (Sharing, wire.Sharing), (CardLayout, wire.CardLayoutWant)):
+        assert [field.name for field in fields(ours)] == list(theirs.model_fields)
+    assert [field.name for field in fields(Ability)] == list(wire.Ability.model_fields)
+
 
 CREATABLE = """ID    : vGPU Name
 1145  : NVIDIA L40S-1B
@@ -113,6 +125,7 @@ RECORD = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=examples(100))
 @given(record=RECORD)
 def test_a_layout_s_record_reads_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, record: LayoutRecord
