@@ -9,10 +9,10 @@ import fcntl
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from socket import socket
+from socket import gethostname, socket
 
 from kcloud_api import main
 from kcloud_api.bus import Bus
@@ -24,6 +24,7 @@ from kcloud_api.http.live import LiveServer, listen, local_url
 from kcloud_api.manage import Passwords, bootstrap
 from kcloud_api.workers import Workers
 from kcloud_cli import credentials
+from kcloud_cli.host_plans import HostPlan, plan, simulated
 from kcloud_cli.starting import nothing_collected
 from kcloud_common import log
 from kcloud_common.config import Conf, load
@@ -44,22 +45,23 @@ def run(options: argparse.Namespace) -> int:
     """Serve until a signal; 0 after a clean end, 2 when it could not start."""
     stop = Stop()
     try:
-        _refuse_what_does_not_exist(options)
+        plans = _planned(options)
         with _locked(options.data_dir):
-            return _up(options, stop)
+            return _up(options, plans, stop)
     except KcloudError as error:
         sys.stderr.write(f"kcloud up: {error.message}\n")
         return 2
 
 
-def _refuse_what_does_not_exist(options: argparse.Namespace) -> None:
-    if options.simulate:
-        raise PermanentError(
-            "--simulate is not built yet. "
-            "`--hypervisor fake --hosts K` runs K pretended hosts, each with a GPU."
-        )
-    if options.hosts < 0 or options.workers < 1:
+def _planned(options: argparse.Namespace) -> tuple[HostPlan, ...]:
+    """The hosts to run. PermanentError for what makes no sense, before anything has started."""
+    if (options.hosts or 0) < 0 or options.workers < 1:
         raise PermanentError("--hosts cannot be negative, and --workers must be at least 1.")
+    folder = options.data_dir.absolute()
+    if options.simulate is not None:
+        return simulated(options.simulate, count=options.hosts, folder=folder)
+    count = 1 if options.hosts is None else options.hosts
+    return plan(count, hypervisor=options.hypervisor, folder=folder, machine=gethostname())
 
 
 @contextmanager
@@ -79,7 +81,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _up(options: argparse.Namespace, stop: Stop) -> int:
+def _up(options: argparse.Namespace, plans: Sequence[HostPlan], stop: Stop) -> int:
     control, agents = settings_of(options)
     conf = load_control_plane(overrides=control)
     log.configure(conf.api.log_level, conf.api.log_format)
@@ -101,11 +103,10 @@ def _up(options: argparse.Namespace, stop: Stop) -> int:
         credentials.write(options.data_dir / CLOUDS, url, {"admin": passwords.admin, "demo": passwords.demo})
         running.enter_context(start_loops(database, bus, conf))
         # Loaded only now: requests are answered meanwhile.
-        from kcloud_cli.local_hosts import LocalHosts, plan
+        from kcloud_cli.local_hosts import LocalHosts
 
         hosts = LocalHosts(url, agents)
         running.callback(hosts.close)
-        plans = plan(options.hosts, hypervisor=options.hypervisor, folder=options.data_dir)
         hosts.start(plans, passwords.admin)
         if conf.api.workers == 1:
             main.load_the_rest()  # while hosts send their first reports

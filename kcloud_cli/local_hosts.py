@@ -3,19 +3,16 @@
 Every host keeps its state under its own folder, so that the next start finds its guests again.
 """
 
-import re
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
 from hypervisor_drivers import fake
 from hypervisor_drivers.driver import Driver, DriverError
+from kcloud_cli.host_plans import HostPlan
 from kcloud_common.config import load
 from kcloud_common.errors import PermanentError
 from kcloud_common.stopping import Stop
@@ -24,44 +21,12 @@ from kcloud_compute.agent import Agent
 from kcloud_compute.conf import GROUPS, ComputeConf, from_groups
 from kcloud_compute.paths import StatePaths
 from vfio.sysfs import Sysfs
-from vfio.testing import gpu_host
 
 READY_SECONDS = 120.0
 
 
 class HostFailed(PermanentError):
     code = "host_failed"
-
-
-@dataclass(frozen=True, slots=True)
-class HostPlan:
-    """One host to run. Only one can be real: there is one machine."""
-
-    name: str
-    folder: Path
-    is_fake: bool
-
-    @property
-    def token_file(self) -> Path:
-        return self.folder / "enrol-token"
-
-
-def plan(count: int, *, hypervisor: str, folder: Path, machine: str = "") -> tuple[HostPlan, ...]:
-    """`count` hosts: with libvirt the first is this machine and the others are fakes."""
-    names = [f"fake-{number}" for number in range(1, count + 1)]
-    real = 1 if hypervisor == "libvirt" else 0
-    here = _host_name(machine or socket.gethostname())
-    return tuple(
-        HostPlan(here, folder / "hosts" / here, False)
-        if number < real
-        else HostPlan(names[number - real], folder / "hosts" / names[number - real], True)
-        for number in range(count)
-    )
-
-
-def _host_name(text: str) -> str:
-    """The machine's name as an enrolment takes it."""
-    return re.sub(r"[^A-Za-z0-9.-]", "-", text).strip("-.")[:64] or "localhost"
 
 
 class LocalHosts:
@@ -104,7 +69,7 @@ class LocalHosts:
         if host.is_fake:
             driver = fake.open_driver(f"fake://{host.folder.absolute()}/domains")
             self._drivers.callback(driver.close)
-            return Agent(conf, driver, gpu_host(host.folder / "machine").sysfs())
+            return Agent(conf, driver, _pretended(host))
         real = _open_libvirt(conf)
         self._drivers.callback(real.close)
         return Agent(conf, real, Sysfs())
@@ -117,8 +82,9 @@ class LocalHosts:
             "agent.enrol_token": str(host.token_file.absolute()),
             "agent.hypervisor": "fake" if host.is_fake else "libvirt",
         }
-        # A rule names this machine's devices: fakes offer what they have.
-        given = [item for item in self._settings if not (host.is_fake and item.startswith("devices."))]
+        # A rule names this machine's devices, or simulated ones: fakes beside it offer what they have.
+        beside = host.is_fake and not host.tree
+        given = [item for item in self._settings if not (beside and item.startswith("devices."))]
         return from_groups(
             load(GROUPS, overrides=[*(f"{key}={value}" for key, value in own.items()), *given])
         )
@@ -134,6 +100,18 @@ class LocalHosts:
                 body = _checked(client.post("/kcloud/v1/enrolments", json={"host": host.name}))
                 host.token_file.touch(mode=0o600)
                 host.token_file.write_text(str(body["token"]), "utf-8")
+
+
+def _pretended(host: HostPlan) -> Sysfs:
+    """Of a machine in the host's folder, made there at the first start."""
+    # Imported here: a cloud of real hosts needs no simulator.
+    if host.tree:
+        from vfio.sim.trees import build
+
+        return build(host.tree, host.folder / "machine").sysfs()
+    from vfio.testing import gpu_host
+
+    return gpu_host(host.folder / "machine").sysfs()
 
 
 def _open_libvirt(conf: ComputeConf) -> Driver:

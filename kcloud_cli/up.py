@@ -15,10 +15,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--database", metavar="URL", help="default: SQLite in the data directory")
     parser.add_argument("--bus", metavar="URL", help="default: memory://")
     parser.add_argument("--hypervisor", choices=("libvirt", "fake"), default="libvirt")
-    parser.add_argument("--hosts", type=int, default=1, metavar="K", help="compute hosts; 0 for none")
+    parser.add_argument("--hosts", type=int, metavar="K", help="compute hosts; 0 for none (1)")
     parser.add_argument("--workers", type=int, default=1, metavar="W", help="processes that serve the API")
     parser.add_argument("--set", action="append", default=[], metavar="GROUP.OPTION=VALUE")
-    parser.add_argument("--simulate", metavar="TREE,...", help="not built yet; see --hypervisor fake")
+    parser.add_argument(
+        "--simulate", metavar="TREE,...",
+        help="simulated machines as hosts, such as hgx-h100,rngd-x8; with --hosts they are taken in turn",
+    )  # fmt: skip
     parser.set_defaults(run=_run)
 
 

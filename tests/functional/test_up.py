@@ -149,9 +149,14 @@ def test_a_second_cloud_on_the_same_folder_is_refused(cloud: Process, data: Path
 
 
 @pytest.mark.usefixtures("_signals_as_they_were")
-def test_simulate_is_refused_with_what_exists_instead(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["up", "--data-dir", str(data), "--simulate", "a-tree"]) == 2
-    assert "--hypervisor fake" in capsys.readouterr().err
+def test_a_simulated_machine_that_there_is_not_is_refused_before_anything_starts(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["up", "--data-dir", str(data), "--simulate", "t4,a-tree"]) == 2
+    said = capsys.readouterr().err
+    assert "'a-tree'" in said
+    assert "hgx-h100" in said
+    assert not data.exists()
 
 
 @pytest.mark.usefixtures("_signals_as_they_were")
