@@ -76,7 +76,7 @@ class Databases:
         if self.server is not None:
             drop_database(self.server, name)
             return
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-wal", "-shm", ".migrating"):
             self._file(name).with_name(f"{name}.db{suffix}").unlink(missing_ok=True)
 
     def _url(self, name: str) -> str:
