@@ -5,7 +5,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from hypervisor_drivers.spec import DomainSpec
-from kcloud_common.wire import GuestData, ImageWant, PortWant
+from kcloud_common.wire import ChainHead, GuestData, ImageWant, PortWant
 from kcloud_compute.records import Record
 from vfio.slices.model import Card, Plan, Slice
 
@@ -118,6 +118,8 @@ class CleanDevice:
     step: ClassVar[str] = "clean"
     device: str
     burn_in: int | None = None
+    chain: ChainHead | None = None
+    """Where the control plane knows the device's certificates to stand, should this host have lost that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Puts an agent's parts together."""
 
 import shutil
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -32,7 +33,7 @@ from kcloud_compute.reporter import Reporter
 from kcloud_compute.scrub_command import parse
 from kcloud_compute.sight import Sight, View
 from kcloud_compute.translate import Host
-from kcloud_compute.turn import Parts, Settings, Turns
+from kcloud_compute.turn import Accepted, Parts, Settings, Turns
 from kcloud_compute.workers import Workers
 from vfio import catalogue_files
 from vfio.journal import Journal
@@ -107,11 +108,14 @@ def assemble(given: Given, capabilities: Capabilities, epoch: int, events: Event
     )
     workers = Workers(conf.workers, Executor(means).do, events.wake)
 
+    known: Accepted = deque()
+
     def accepted(report: HostReport) -> None:
-        for device in report.devices:
-            if device.certificate is not None:
-                ledger.accepted(device.name, device.certificate.sequence)
+        certified = [each for each in report.devices if each.certificate is not None]
+        known.extend((each.name, each.certificate.sequence) for each in certified if each.certificate)
         events.accepted()
+        if certified:
+            events.wake()
 
     reporter = Reporter(given.api, conf.report_interval, accepted, events.replaced)
     parts = Parts(
@@ -119,6 +123,7 @@ def assemble(given: Given, capabilities: Capabilities, epoch: int, events: Event
         workers=workers,
         ledger=Ledger(conf.retry_window),
         devices=ledger,
+        accepted=known,
         addresses=AddressBook(given.driver),
         reporter=reporter,
         images=images,

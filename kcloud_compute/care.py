@@ -17,7 +17,7 @@ from hypervisor_drivers.driver import Driver, DriverError
 from kcloud_compute.actions import CleanDevice, CutCard, MaintainDevice, PrepareDevice, ReleaseDevice
 from kcloud_compute.cleaning import Identity, Job, Signatory, clean
 from kcloud_compute.device_ledger import DeviceLedger
-from kcloud_compute.device_record import DeviceRecord
+from kcloud_compute.device_record import DeviceRecord, Head
 from kcloud_compute.durable import Checkpoint, no_checkpoint
 from kcloud_compute.marks import domain_marks, marks
 from kcloud_compute.planner import LIVE
@@ -97,7 +97,8 @@ class Care:
         """A cleaning that was interrupted, or a burn-in."""
         ledger = self._host.ledger
         if action.burn_in is not None:
-            record = ledger.burn_in(action.device, action.burn_in, self._boot())
+            known = Head(**action.chain.model_dump()) if action.chain else None
+            record = ledger.burn_in(action.device, action.burn_in, self._boot(), known)
         else:
             record = ledger.of(action.device)
         if record.state is State.SANITISING:

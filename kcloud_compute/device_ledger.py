@@ -31,6 +31,8 @@ class DeviceLedger:
         self._lock = threading.RLock()
         self._records: dict[str, DeviceRecord] = {}
         self._damaged: set[str] = set()
+        for unfinished in folder.glob(f"*{durable.UNFINISHED}"):
+            unfinished.unlink(missing_ok=True)
         for path in sorted(folder.glob(f"*{_SUFFIX}")):
             self._load(path)
 

@@ -34,7 +34,7 @@ def _of_device(record: DeviceRecord, want: DeviceWant, observed: Observed) -> It
     elif state is State.SANITISING and record.burn_in is not None:
         yield CleanDevice(name, record.burn_in)
     elif state in (State.QUARANTINED, State.FREE) and want.release_count > record.release_count:
-        yield CleanDevice(name, want.release_count)
+        yield CleanDevice(name, want.release_count, want.chain)
     elif state is State.FREE and want.maintenance and name not in _held(observed):
         yield MaintainDevice(name, True)
     elif state is State.MAINTENANCE and not want.maintenance:

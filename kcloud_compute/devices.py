@@ -19,16 +19,26 @@ from vfio.slices.model import Slice
 def device_reports(inventory: Inventory, observed: Observed) -> tuple[DeviceReport, ...]:
     """One for each slice that is there."""
     holders = {held.device: id for id, held in observed.claims.items() if held.device}
-    live = (domain for domain in observed.domains.values() if domain.state in LIVE)
-    attached = frozenset(mark for domain in live for mark in domain_marks(domain))
+    taken = attached(observed)
     unsettled = inventory.unsettled
+    health = {
+        name: health_report(inventory.health.get(name), card.link) for name, card in inventory.cards().items()
+    }
     return tuple(
         _report(
-            each, inventory, observed.devices.get(name) or DeviceRecord(device=name),
-            _Custody(holders.get(name), attached, unsettled.get(each.card, "")),
+            each,
+            observed.devices.get(name) or DeviceRecord(device=name),
+            _Custody(holders.get(name), taken, unsettled.get(each.card, "")),
+            health.get(each.card),
         )
         for name, each in inventory.slices.items()
-    )  # fmt: skip
+    )
+
+
+def attached(observed: Observed) -> frozenset[str]:
+    """Everything that guests have now."""
+    live = (domain for domain in observed.domains.values() if domain.state in LIVE)
+    return frozenset(mark for domain in live for mark in domain_marks(domain))
 
 
 class _Custody:
@@ -51,7 +61,7 @@ def _state(each: Slice, record: DeviceRecord, custody: _Custody) -> tuple[Device
     return state, record.reason
 
 
-def _report(each: Slice, inventory: Inventory, record: DeviceRecord, custody: _Custody) -> DeviceReport:
+def _report(each: Slice, record: DeviceRecord, custody: _Custody, health: Health | None) -> DeviceReport:
     state, reason = _state(each, record, custody)
     held = state in (DeviceState.CLAIMED, DeviceState.ATTACHED, DeviceState.SANITISING)
     return DeviceReport(
@@ -77,7 +87,7 @@ def _report(each: Slice, inventory: Inventory, record: DeviceRecord, custody: _C
         generation=record.generation,
         release_count=record.release_count,
         reason=reason,
-        health=health_report(inventory.health.get(each.card), inventory.cards[each.card].link),
+        health=health,
         certificate=record.certificate,
     )
 
@@ -116,9 +126,9 @@ def health_report(reading: Reading | None, seat: Link | None) -> Health | None:
 
 def ill(before: Mapping[str, Reading], inventory: Inventory) -> dict[str, str]:
     """Cards that show a fault, with the evidence, by name. `before`: their readings when they were well."""
-    found = {}
+    found, cards = {}, inventory.cards()
     for name, reading in inventory.health.items():
-        if bad := faults(judge(before.get(name), reading, inventory.cards[name].link)):
+        if bad := faults(judge(before.get(name), reading, cards[name].link)):
             found[name] = "; ".join(finding.evidence for finding in bad)
     return found
 

@@ -8,6 +8,10 @@ Checkpoint = Callable[[str], None]
 """Called between any two writes with the name of what was just done. Crash tests raise in it."""
 
 
+UNFINISHED = ".new"
+"""After the name of a file that is being written."""
+
+
 def no_checkpoint(name: str) -> None:
     """Nothing happens here outside crash tests."""
 
@@ -27,7 +31,7 @@ def write(path: Path, data: bytes, *, mode: int = 0o600, checkpoint: Checkpoint 
 
 
 def unfinished_copy(path: Path) -> Path:
-    return path.with_name(path.name + ".new")
+    return path.with_name(path.name + UNFINISHED)
 
 
 def sync(path: Path) -> None:

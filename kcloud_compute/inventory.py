@@ -1,8 +1,9 @@
 """What this host has for guests, from one look: cards, how each is cut, what the layout wants of each."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from kcloud_compute.device_record import DeviceRecord
 from kcloud_compute.guest_shape import FunctionFacts, HostShape
@@ -62,8 +63,9 @@ class Inventory:
     health: Mapping[str, Reading] = field(default_factory=dict)
     """Of each card, by its name."""
     shape: HostShape = field(default_factory=HostShape)
+    functions: Mapping[str, FunctionFacts] = field(default_factory=dict)
+    """Of every function that a guest may get, by address: what decides the guest's shape."""
 
-    @property
     def cards(self) -> Mapping[str, Card]:
         return {decision.card.name: decision.card for decision in self.decisions}
 
@@ -79,15 +81,6 @@ class Inventory:
     @property
     def to_cut(self) -> tuple[Decision, ...]:
         return tuple(decision for decision in self.decisions if decision.act)
-
-    def functions(self) -> Mapping[str, FunctionFacts]:
-        """Of every function that a guest may get, what decides the guest's shape."""
-        return {
-            address: FunctionFacts(tuple(bar.size for bar in device.bars if bar.is_64bit), device.numa_node)
-            for each in self.slices.values()
-            for address in each.addresses
-            if (device := self.sight.snapshot.devices.get(address)) is not None
-        }
 
 
 def take_inventory(looking: Looking, known: Known) -> Inventory:
@@ -108,7 +101,17 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
         refusals=tuple(each for each in offered.refusals if not cut.intersection(each.addresses)),
         health={card.name: read(looking.sysfs, card.address) for card in found},
         shape=read_shape(looking.sysfs),
+        functions=_facts(sight, slices.values()),
     )
+
+
+def _facts(sight: Sight, slices: Iterable[Sequence[Slice]]) -> dict[str, FunctionFacts]:
+    return {
+        address: FunctionFacts(tuple(bar.size for bar in device.bars if bar.is_64bit), device.numa_node)
+        for each in chain.from_iterable(slices)
+        for address in each.addresses
+        if (device := sight.snapshot.devices.get(address)) is not None
+    }
 
 
 def _now(slicer: Slicer, card: Card, sight: Sight) -> CardNow:

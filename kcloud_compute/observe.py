@@ -57,7 +57,7 @@ def observe(senses: Senses, inventory: Inventory, consoles: Mapping[UUID, int]) 
         offered=inventory.slices,
         decisions=inventory.decisions,
         devices=records,
-        functions=inventory.functions(),
+        functions=inventory.functions,
         shape=inventory.shape,
         consoles=consoles,
     )

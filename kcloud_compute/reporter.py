@@ -39,6 +39,7 @@ class Reporter:
         self._api, self._interval, self._accepted, self._replaced = api, interval, accepted, replaced
         self._changed = threading.Condition()
         self._latest: HostReport | None = None
+        self._offered: HostReport | None = None
         self._sent = ("", "")
         self._due = 0.0
         self._sequence = 0
@@ -57,6 +58,9 @@ class Reporter:
 
     def offer(self, report: HostReport) -> None:
         """The newest facts; its sequence is set when it is sent."""
+        if report == self._offered:
+            return  # hashing a report of hundreds of slices costs more than all the rest of a quiet turn
+        self._offered = report
         facts, progress = digests(report)
         with self._changed:
             self._latest = report

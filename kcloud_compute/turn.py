@@ -1,11 +1,20 @@
 """One turn of the agent: note what ended, look, plan, hand out jobs, report. Never waits for a job."""
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from kcloud_common.wire import Assignment, HostReport, Power, Presence, ServerWant
+from kcloud_common.wire import (
+    Assignment,
+    CardReport,
+    DeviceReport,
+    HostReport,
+    Power,
+    Presence,
+    ServerWant,
+)
 from kcloud_compute.actions import (
     Action,
     CutCard,
@@ -16,10 +25,11 @@ from kcloud_compute.actions import (
 )
 from kcloud_compute.addresses import AddressBook
 from kcloud_compute.device_ledger import DeviceLedger
-from kcloud_compute.devices import card_reports, device_reports
+from kcloud_compute.devices import attached, card_reports, device_reports
 from kcloud_compute.disks import GIB
 from kcloud_compute.faults import Failure
 from kcloud_compute.images import ImageCache
+from kcloud_compute.inventory import Inventory
 from kcloud_compute.ledger import Ledger
 from kcloud_compute.observed import Observed
 from kcloud_compute.pauses import Pauses
@@ -33,6 +43,10 @@ from kcloud_compute.workers import Job, Key, Outcome, Workers
 log = logging.getLogger(__name__)
 
 
+Accepted = deque[tuple[str, int]]
+"""Certificates that the control plane has: device and sequence. The thread that reports puts them in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a turn uses."""
@@ -41,6 +55,7 @@ class Parts:
     workers: Workers
     ledger: Ledger
     devices: DeviceLedger
+    accepted: Accepted
     addresses: AddressBook
     reporter: Reporter
     images: ImageCache
@@ -63,6 +78,8 @@ class Turns:
         self._consoles: dict[UUID, int] = {}
         self._pauses: Pauses[Key] = Pauses()
         self._reported: HostReport | None = None
+        self._device_reports: tuple[object, tuple[DeviceReport, ...]] | None = None
+        self._card_reports: tuple[Inventory, tuple[CardReport, ...]] | None = None
 
     def take(self, assignment: Assignment, now: float) -> float:
         """Seconds after which the next turn is due, if nothing happens before."""
@@ -70,6 +87,8 @@ class Turns:
         # Who works now is left alone this turn, even if done a moment later: what is seen may be older.
         working = parts.workers.steps()
         self._note_outcomes(assignment, now)
+        while parts.accepted:
+            parts.devices.accepted(*parts.accepted.popleft())
         assigned = {want.id for want in assignment.servers}
         parts.ledger.keep_only(assigned)
         self._consoles = {id: count for id, count in self._consoles.items() if id in assigned}
@@ -180,13 +199,25 @@ class Turns:
             boot_id=observed.boot_id,
             assignment_generation=assignment.generation,
             servers=server_reports(assignment, todo, observed, progress),
-            devices=device_reports(parts.sight.inventory, observed),
-            cards=card_reports(parts.sight.inventory),
+            devices=self._devices(parts.sight.inventory, observed),
+            cards=self._cards(parts.sight.inventory),
             layout_version=assignment.layout.version if assignment.layout else "",
             problems=parts.sight.problems,
         )
         self._reported = host_report(self._settings.facts, found)
         parts.reporter.offer(self._reported)
+
+    def _devices(self, inventory: Inventory, observed: Observed) -> tuple[DeviceReport, ...]:
+        """Made anew only when something that they are made from is another: a host has hundreds of slices."""
+        made_from = (inventory, observed.devices, observed.claims, attached(observed))
+        if self._device_reports is None or self._device_reports[0] != made_from:
+            self._device_reports = made_from, device_reports(inventory, observed)
+        return self._device_reports[1]
+
+    def _cards(self, inventory: Inventory) -> tuple[CardReport, ...]:
+        if self._card_reports is None or self._card_reports[0] is not inventory:
+            self._card_reports = inventory, card_reports(inventory)
+        return self._card_reports[1]
 
     def _report_trouble(self) -> None:
         """What was seen last, and why nothing is seen now: silence must not look like an empty host."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from kcloud_api.accelerator.records import ClaimRecord
+from kcloud_api.compute.guest_shape import guest_shape
 from kcloud_api.compute.records import ServerRecord
 from kcloud_api.compute.states import State
 from kcloud_api.network.service import PortRecord
@@ -37,6 +38,7 @@ def want_of(server: ServerRecord, claims: Iterable[ClaimRecord], ports: Iterable
         claims=held,
         ports=tuple(PortWant(id=port.id, mac=port.mac) for port in ports),
         guest=_guest(server),
+        shape=guest_shape(server.flavor.extra_specs),
         reboot_count=server.reboot_count,
         console_count=server.console_count,
     )
