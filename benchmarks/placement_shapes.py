@@ -145,7 +145,7 @@ def _insert(
 ) -> None:
     if database.is_sqlite:
         with database.engine.begin() as connection:
-            # Keys are random: with the usual two MiB each row would write pages anew.
+            # Keys are random: less is read again than with the usual two MiB.
             connection.exec_driver_sql("PRAGMA cache_size=-1000000")
             connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
         return
