@@ -14,8 +14,10 @@ def device_actions(wants: Sequence[DeviceWant], observed: Observed) -> tuple[Dev
     wanted = {want.name: want for want in wants}
     cuts = [CutCard(each.card, each.plan) for each in observed.decisions if each.act]
     cards = {cut.card.name for cut in cuts}
-    ill = {name for name, each in observed.offered.items() if each.card in observed.ill}
-    names = sorted(observed.devices.keys() | ill | (wanted.keys() & observed.offered.keys()))
+    ill = (
+        {name for name, each in observed.offered.items() if each.card in observed.ill} if observed.ill else ()
+    )
+    names = sorted({*observed.devices, *ill} | (wanted.keys() & observed.offered.keys()))
     found: list[DeviceAction] = list(cuts)
     for name in names:
         offered = observed.offered.get(name)

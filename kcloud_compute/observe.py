@@ -115,8 +115,11 @@ def _claims(
         if record.claim_id is not None and record.state is not State.QUARANTINED and record.burn_in is None
     }
     boot = boot_id(senses.sysfs)
-    by_address = {address: each.name for each in slices.values() for address in each.addresses}
-    for id, claim in senses.journal.records().items():
+    journalled = senses.journal.records()
+    unnamed = any(claim.slice is None for claim in journalled.values())
+    named = slices.values() if unnamed else ()
+    by_address = {address: each.name for each in named for address in each.addresses}
+    for id, claim in journalled.items():
         device = claim.slice.name if claim.slice else _named(claim, by_address)
         kept = records.get(device)
         if kept is None or (kept.state is not State.QUARANTINED and kept.burn_in is None):

@@ -45,6 +45,7 @@ class Sight:
         self._layout: LayoutWant | None = None
         self._refused: dict[str, tuple[Plan, str]] = {}
         self._well: dict[str, Reading] = {}
+        self._ill: dict[str, str] = {}
 
     def refused(self, card: str, plan: Plan, why: str) -> None:
         """The card's kernel will not have it so, until the layout or the card is another one."""
@@ -70,7 +71,7 @@ class Sight:
         observed = None
         try:
             observed = observe(self._senses, self.inventory, consoles)
-            observed = replace(observed, ill=ill(self._well, self.inventory))
+            observed = replace(observed, ill=self._ill)
             self._raise_network()
         except DriverError as error:
             self._network_up = False
@@ -94,6 +95,7 @@ class Sight:
         self.inventory = fresh
         for name, reading in fresh.health.items():
             self._well.setdefault(name, reading)
+        self._ill = ill(self._well, fresh)
         self._rescan_at = now + self._view.rescan_interval
 
     def _raise_network(self) -> None:
