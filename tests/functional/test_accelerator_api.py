@@ -8,10 +8,22 @@ import httpx
 import pytest
 
 from kcloud_api.accelerator import service as accelerator
+from kcloud_api.accelerator.cyborg import cards as reading
+from kcloud_api.accelerator.cyborg import profiles
+from kcloud_api.accelerator.cyborg.cards import CardQuery
+from kcloud_api.accelerator.cyborg.profiles import NewProfile
 from kcloud_api.accelerator.inventory import provider_id
+from kcloud_api.compute import accelerator_requests
+from kcloud_api.compute.accelerator_requests import RequestQuery
+from kcloud_api.compute.states import State
+from kcloud_api.compute.tables import ServerRow
+from kcloud_api.db.columns import utcnow
+from kcloud_api.db.engine import Database
 from kcloud_api.placement import service as placement
 from kcloud_api.placement.inventory import HostInventory
-from kcloud_common.wire import CardReport, DeviceReport
+from kcloud_api.scheduler.profiles import as_extra_specs
+from kcloud_common.errors import AlreadyExists, NotFound
+from kcloud_common.wire import CardReport, DeviceReport, SliceKind
 from tests.functional.conftest import Cloud
 from tests.functional.scripted_agent import gpu, vgpus
 
@@ -220,3 +232,44 @@ def test_only_operators_change_device_profiles(cloud: Cloud) -> None:
     assert demo.post(f"{V2}/device_profiles", json=[{"name": "x", "groups": GROUPS}]).status_code == 403
     assert demo.delete(f"{V2}/device_profiles/x").status_code == 403
     assert cloud.client().post(f"{V2}/device_profiles", json=[]).status_code == 400
+
+
+def test_what_is_read_is_the_same_on_each_database(any_database: Database) -> None:
+    whole, cut = provider_id(HOST, "pci_0000_41_00_0"), provider_id(HOST, "pci_0000_61_00_0")
+    server = uuid4()
+    with any_database.transaction() as session:
+        placement.sync_host(session, HostInventory(HOST, "h1", {}))
+        accelerator.sync_devices(session, HOST, [gpu(), *vgpus(4, "pci_0000_61_00_0")])
+        accelerator.claim(session, server, {whole: {"PGPU": 1}, cut: {"VGPU": 2}}, project_id="p")
+        asked = as_extra_specs([{"resources:VGPU": "2"}, {"resources:PGPU": "1"}])
+        flavor = {"id": "f", "name": "f", "vcpus": 1, "ram_mib": 1, "disk_gib": 0, "asked": asked}
+        now = utcnow()
+        session.add(
+            ServerRow(
+                id=server, project_id="p", user_id="u", name="s", state=State.BUILDING, flavor=flavor,
+                device_profile="both", image_id=uuid4(), image={}, reservation_id="r", host_id=HOST,
+                host_name="h1", created_at=now, updated_at=now,
+            )
+        )  # fmt: skip
+        made = profiles.create_profile(session, NewProfile("both", GROUPS))
+    with pytest.raises(AlreadyExists), any_database.transaction() as session:
+        profiles.create_profile(session, NewProfile("both", GROUPS))
+    with any_database.transaction() as session:
+        query = CardQuery(limit=5, type="GPU", vendor="10de", host="h1")
+        found, more = reading.card_page(session, query)
+        assert ([card.id for card in found], more) == (sorted([whole, cut]), False)
+        rest, _ = reading.card_page(session, CardQuery(limit=5, marker=found[0].id))
+        assert rest == found[1:]
+        assert reading.classes_of_product(session, "10de", "2331", [SliceKind.WHOLE]) == ("PGPU",)
+        listed, _ = accelerator_requests.request_page(session, RequestQuery(limit=5, project_id="p"))
+        assert [(each.state, each.group) for each in listed] == [("BindStarted", 0)] * 2 + [
+            ("BindStarted", 1)
+        ]
+        assert accelerator_requests.find_request(session, listed[0].id) == listed[0]
+        assert accelerator_requests.request_page(session, RequestQuery(5, "other")) == ((), False)
+        assert not accelerator_requests.awaits_place(session, server, "p")
+        page = profiles.profile_page(session, names=None, limit=1, marker=None)
+        assert page == ((made,), False)
+        profiles.delete_profiles(session, ["both"])
+        with pytest.raises(NotFound):
+            profiles.get_profile(session, str(made.id))

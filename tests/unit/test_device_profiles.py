@@ -9,7 +9,10 @@ GPU = {"resources:PGPU": "1"}
 
 
 def test_groups_are_kept_as_texts_without_spaces_under_the_names_that_placement_knows() -> None:
-    asked = [{"resources: PGPU ": 1, "trait: CUSTOM_X": "required"}, {"resources:CUSTOM_AICHIP": "02"}]
+    asked: list[dict[str, object]] = [
+        {"resources: PGPU ": 1, "trait: CUSTOM_X": "required"},
+        {"resources:CUSTOM_AICHIP": "02"},
+    ]
     assert checked_groups(asked) == [
         {"resources:PGPU": "1", "trait:CUSTOM_X": "required"},
         {"resources:CUSTOM_NPU": "2"},
