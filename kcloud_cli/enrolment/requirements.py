@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 DEBIAN_PACKAGES = {
+    "cryptography": "python3-cryptography",
     "httpx": "python3-httpx",
     "libvirt-python": "python3-libvirt",
     "oslo.config": "python3-oslo.config",

@@ -3,13 +3,14 @@
 import configparser
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from kcloud_cli.enrolment.bundle import archive, bundle
 from kcloud_cli.enrolment.compute_conf import compute_conf
 from kcloud_cli.enrolment.remote import parse_login
-from kcloud_cli.enrolment.requirements import agent_requirements, unmet
+from kcloud_cli.enrolment.requirements import DEBIAN_PACKAGES, EXTRAS, agent_requirements, unmet
 from kcloud_common.errors import BadRequest
 
 
@@ -49,6 +50,15 @@ def test_rules_given_twice_are_written_twice() -> None:
 def test_a_setting_that_is_none_is_refused(setting: str) -> None:
     with pytest.raises(BadRequest):
         compute_conf("n1", "http://c", [setting])
+
+
+def test_whatever_an_agent_needs_can_be_installed_on_debian() -> None:
+    read = configparser.ConfigParser(interpolation=None)
+    read.read(Path(__file__).parents[2] / "setup.cfg")
+    lines = read["options"]["install_requires"].split()
+    for extra in EXTRAS:
+        lines += read["options.extras_require"][extra].split()
+    assert agent_requirements(lines).keys() <= DEBIAN_PACKAGES.keys()
 
 
 def test_only_what_an_agent_needs_is_required() -> None:
