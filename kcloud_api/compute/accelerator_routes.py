@@ -17,6 +17,8 @@ from kcloud_common.errors import BadRequest, Forbidden, NotFound
 router = APIRouter(prefix="/accelerator_requests")
 """The composition root adds it to the accelerator service, under /v2."""
 
+MOST_SERVERS = 250
+"""On one page: each may hold dozens of slices."""
 LOCKED = 423
 NOVAS_WORK = (
     "Accelerator requests follow servers here: boot one from a flavor with accel:device_profile=NAME and "
@@ -34,7 +36,7 @@ def list_requests(
     server_id = _server_id(request.query_params.get("instance"))
     resolved = _wants_resolved(request.query_params.get("bind_state"))
     project_id = _project(request, caller)
-    wanted = RequestQuery(paging.limit, project_id, server_id, paging.marker)
+    wanted = RequestQuery(min(paging.limit, MOST_SERVERS), project_id, server_id, paging.marker)
     found, more = accelerator_requests.request_page(session, wanted)
     if resolved and server_id is not None:
         waits = accelerator_requests.awaits_place(session, server_id, project_id)

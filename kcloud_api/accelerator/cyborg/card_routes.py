@@ -18,6 +18,9 @@ from kcloud_common.errors import Forbidden, NotFound
 
 router = APIRouter()
 
+MOST_CARDS = 250
+"""On one page: each may have hundreds of slices."""
+
 
 @router.get("/devices")
 def list_devices(request: Request, session: SessionDep, caller: CallerDep, paging: PagingDep) -> Json:
@@ -126,8 +129,8 @@ def _query(request: Request, paging: Paging) -> CardQuery:
     query.setdefault(query.pop("filters.field", ""), query.pop("filters.value", ""))
     ids = [query[name] for name in ("device_id", "deployable_id") if name in query]
     return CardQuery(
-        limit=paging.limit, marker=paging.marker, type=query.get("type"), vendor=query.get("vendor"),
-        host=query.get("hostname"), ids=[_uuid(ids[0], "Device")] if ids else None,
+        limit=min(paging.limit, MOST_CARDS), marker=paging.marker, type=query.get("type"),
+        vendor=query.get("vendor"), host=query.get("hostname"), ids=[_uuid(ids[0], "Device")] if ids else None,
     )  # fmt: skip
 
 
