@@ -130,7 +130,8 @@ def _query(request: Request, paging: Paging) -> CardQuery:
     ids = [query[name] for name in ("device_id", "deployable_id") if name in query]
     return CardQuery(
         limit=min(paging.limit, MOST_CARDS), marker=paging.marker, type=query.get("type"),
-        vendor=query.get("vendor"), host=query.get("hostname"), ids=[_uuid(ids[0], "Device")] if ids else None,
+        vendor=query.get("vendor"), host=query.get("hostname"),
+        ids=[_uuid(ids[0], "Device")] if ids else None,
     )  # fmt: skip
 
 
