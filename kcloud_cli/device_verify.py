@@ -5,6 +5,7 @@ Works on text alone, so that it needs no cloud: certificates and keys may have b
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,7 +14,7 @@ from uuid import UUID
 from kcloud_cli.tables import columns
 from kcloud_common.certificate import Certificate
 from kcloud_common.errors import BadRequest
-from kcloud_common.signing import Keys, read_chain, verify_chain
+from kcloud_common.signing import Keys, fingerprint, read_chain, verify_chain
 
 GOOD, BROKEN, UNREADABLE = 0, 1, 2
 """Exit statuses: all is right; the chain was altered or is not whole; there is nothing to verify."""
@@ -28,29 +29,49 @@ class Answer:
 
 def verify(certificates: bytes | str, keys: bytes | str, *, whole: bool = True) -> Answer:
     """`certificates`: JSON as `GET /kcloud/v1/devices/{id}/certificates` gives it, of one device or several.
-    `keys`: JSON of each host's id and its public keys. `whole`: each chain must begin with its first."""
+    `keys`: the same answer, or JSON of each host's id and its public keys. `whole`: each chain must begin
+    with its first."""
     try:
-        chain, known = read_chain(certificates), read_keys(keys)
+        chains, known = _chains(certificates), read_keys(keys)
     except BadRequest as error:
         return Answer(f"cannot verify: {error.message}", UNREADABLE)
-    if not chain:
+    if not chains:
         return Answer("cannot verify: there are no certificates", UNREADABLE)
-    problems = [problem for part in _by_device(chain) for problem in verify_chain(part, known, whole=whole)]
-    table = columns([_HEAD, *(_row(certificate) for certificate in chain)])
+    problems = [problem for chain in chains for problem in verify_chain(chain, known, whole=whole)]
+    every = [certificate for chain in chains for certificate in chain]
+    problems += _doubled(every)
     if problems:
-        return Answer("\n".join([table, "", *problems, "", "NOT VERIFIED"]), BROKEN)
-    return Answer(f"{table}\n\nverified: {_count(len(chain))}, unaltered and in one unbroken chain", GOOD)
+        return Answer("\n".join([_table(every), "", *problems, "", "NOT VERIFIED"]), BROKEN)
+    return Answer("\n".join([_table(every), "", f"verified: {_count(len(every))}, {_how(chains)}"]), GOOD)
+
+
+def shown(certificates: bytes | str) -> str:
+    """As a table, whether they are right or not. BadRequest."""
+    return _table([certificate for chain in _chains(certificates) for certificate in chain])
 
 
 def read_keys(text: bytes | str) -> Keys:
-    """From JSON: an object of host ids, each with a key or a list of keys. BadRequest for anything else."""
+    """From JSON: an object of host ids, each with a key or a list of keys; or one that has, as the API's
+    answers do, a list `keys` of a host's id and a key each. BadRequest for anything else."""
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"keys are no JSON: {error}") from None
+    if isinstance(raw, dict) and isinstance(raw.get("keys"), list):
+        return _listed(raw["keys"])
     if not isinstance(raw, dict):
         raise BadRequest("keys must be an object of host ids and their keys")
     return {_host(host): _keys(host, found) for host, found in raw.items()}
+
+
+def _listed(entries: list[object]) -> Keys:
+    found: dict[UUID, frozenset[str]] = {}
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("host_id"), str):
+            raise BadRequest("each entry of `keys` must have a host_id and a key")
+        host = _host(entry["host_id"])
+        found[host] = found.get(host, frozenset()) | _keys(entry["host_id"], entry.get("key"))
+    return found
 
 
 def _host(text: str) -> UUID:
@@ -67,17 +88,55 @@ def _keys(host: str, found: object) -> frozenset[str]:
     return frozenset(listed)
 
 
-def _by_device(chain: Sequence[Certificate]) -> list[list[Certificate]]:
-    """In the order in which they stand: a certificate that was moved must show."""
+def _chains(text: bytes | str) -> list[list[Certificate]]:
+    """By device, in the order in which they stand: a certificate that was moved must show. What the API knows
+    about them says which belong to a chain that was begun anew. BadRequest."""
+    found = read_chain(text)
+    numbers = _numbers(json.loads(text), len(found))
 
-    def device(certificate: Certificate) -> tuple[UUID, str]:
-        return certificate.host_id, certificate.device
+    def chain(numbered: tuple[int, Certificate]) -> tuple[UUID, str, int]:
+        return numbered[1].host_id, numbered[1].device, numbered[0]
 
-    ordered = sorted(chain, key=device)  # stable
-    return [list(part) for _, part in groupby(ordered, key=device)]
+    ordered = sorted(zip(numbers, found, strict=True), key=chain)  # stable
+    return [[certificate for _, certificate in part] for _, part in groupby(ordered, key=chain)]
+
+
+def _numbers(raw: object, count: int) -> list[int]:
+    """Of the chain of each certificate."""
+    about = raw.get("about") if isinstance(raw, dict) else None
+    if about is None:
+        return [0] * count
+    listed = about if isinstance(about, list) else []
+    found = [each.get("chain") if isinstance(each, dict) else None for each in listed]
+    numbers = [each for each in found if isinstance(each, int)]
+    if len(numbers) != count:
+        raise BadRequest("`about` must say of each certificate to which chain it belongs")
+    return numbers
+
+
+def _doubled(every: Sequence[Certificate]) -> list[str]:
+    """One that stands in two chains: `about` is signed by nobody."""
+    seen = Counter(fingerprint(certificate) for certificate in every)
+    return [
+        f"certificate {each.sequence} of {each.device}: stands there more than once"
+        for each in every
+        if seen[fingerprint(each)] > 1
+    ]
+
+
+def _how(chains: Sequence[Sequence[Certificate]]) -> str:
+    devices = {(chain[0].host_id, chain[0].device) for chain in chains}
+    if len(chains) == len(devices):
+        return "unaltered and in one unbroken chain" + ("" if len(chains) == 1 else " for each device")
+    anew = len(chains) - len(devices)
+    return f"unaltered, in unbroken chains; begun anew by an operator: {anew} (what came before is no proof)"
 
 
 _HEAD = ("DEVICE", "NO.", "LEASE", "OCCASION", "GRADE", "ISSUED", "STEPS")
+
+
+def _table(every: Sequence[Certificate]) -> str:
+    return columns([_HEAD, *(_row(certificate) for certificate in every)])
 
 
 def _row(certificate: Certificate) -> tuple[str, ...]:

@@ -1,6 +1,9 @@
 """`kcloud`: one command, one module for each subcommand, imported when it is asked for."""
 
 import argparse
+import os
+import select
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -9,7 +12,9 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("kcloud_cli.up", "run a whole cloud in the foreground"),
     "db": ("kcloud_cli.db", "upgrade the database, or say whether it is current"),
     "host": ("kcloud_cli.host", "list, show and enrol compute hosts"),
-    "device": ("kcloud_cli.device", "list and show the devices that hosts offer"),
+    "card": ("kcloud_cli.card", "list and show the cards of hosts, and what they can be cut into"),
+    "layout": ("kcloud_cli.layout", "say how cards are cut into slices"),
+    "device": ("kcloud_cli.device", "list, operate and verify the accelerators of hosts"),
     "explain": ("kcloud_cli.explain", "say why no host can serve a request, and which come nearest"),
     "lab": ("kcloud_cli.lab.command", "an emulated host with an accelerator"),
     "doctor": ("kcloud_cli.doctor", "say what is wrong with this host, and what mends it"),
@@ -30,4 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             subparsers.add_parser(name, help=summary)
     options = parser.parse_args(given)
-    return int(options.run(options) or 0)
+    try:
+        status = int(options.run(options) or 0)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        # What is left to write would be tried, and complained of, once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE  # as of a program that the signal ends
+    return status
+
+
+def _nobody_reads() -> bool:
+    """Whether the pipe that was broken is the output's (`| head`), and no other."""
+    output = select.poll()
+    output.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in output.poll(0))

@@ -12,9 +12,20 @@ import httpx
 import yaml
 
 from kcloud_cli.credentials import ADMIN
-from kcloud_common.errors import NotFound, PermanentError, Unavailable
+from kcloud_common.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    KcloudError,
+    NotFound,
+    PermanentError,
+    Unavailable,
+)
 
 PLACES = ("clouds.yaml", "~/.config/openstack/clouds.yaml", "/etc/openstack/clouds.yaml")
+
+REFUSALS: Mapping[int, type[KcloudError]] = {400: BadRequest, 403: Forbidden, 404: NotFound, 409: Conflict}
+"""Whose words say all that a person needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,9 @@ def open_cloud(name: str | None = None) -> "OperatorApi":
     try:
         cloud = yaml.safe_load(path.read_text())["clouds"][chosen]
     except (KeyError, TypeError) as error:
-        raise PermanentError(f"{path} has no cloud {chosen!r}; choose one with --os-cloud") from error
+        raise PermanentError(
+            f"{path} has no cloud {chosen!r}; choose one that it has with --os-cloud"
+        ) from error
     auth = cloud["auth"]
     client = httpx.Client(
         timeout=30, trust_env=False, verify=cloud.get("cacert") or cloud.get("verify", True)
@@ -94,50 +107,56 @@ class OperatorApi:
         return self._endpoint
 
     def hosts(self) -> tuple[HostView, ...]:
-        return tuple(_host(host) for host in self._all("hosts", {}))
+        return tuple(_host(host) for host in self.each("hosts"))
 
     def host(self, name: str) -> HostView:
         """With its devices. By name or id; NotFound names the hosts that there are."""
         known = self.hosts()
         for host in known:
             if name in {host.name, str(host.id)}:
-                return _host(self._get(f"/v1/hosts/{host.id}"))
+                return _host(self.ask("GET", f"/hosts/{host.id}"))
         names = ", ".join(host.name for host in known) or "none"
         raise NotFound(f"no host {name!r}; there are: {names}")
 
     def devices(self, host: str | None = None, state: str | None = None) -> tuple[Mapping[str, Any], ...]:
         """The devices of all hosts, or of one (by name or id), or in one state."""
-        narrowed = {name: value for name, value in (("host", host), ("state", state)) if value}
-        return tuple(self._all("devices", narrowed))
+        return tuple(self.each("devices", host=host, state=state))
 
     def device(self, id: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._get(f"/v1/devices/{quote(id, safe='')}")["device"]
+        found: Mapping[str, Any] = self.ask("GET", f"/devices/{quote(id, safe='')}")["device"]
         return found
 
     def explanation(self, query: str, own: Mapping[str, str]) -> Mapping[str, Any]:
         """Why hosts cannot serve `query`, which is in the words of placement's allocation_candidates. `own`:
         parameters that are not of that call."""
         asked = "&".join(part for part in (query.lstrip("?"), urlencode(own)) if part)
-        found: Mapping[str, Any] = self._get(f"/v1/explain?{asked}")["explanation"]
+        found: Mapping[str, Any] = self.ask("GET", f"/explain?{asked}")["explanation"]
         return found
 
     def enrolment_token(self, host: str) -> str:
         """A one-time token with which a machine becomes the host of this name."""
-        answer = _send(self._client, "POST", f"{self._endpoint}/v1/enrolments", json={"host": host})
-        return str(answer.json()["token"])
+        return str(self.ask("POST", "/enrolments", {"host": host})["token"])
 
-    def _all(self, name: str, narrowed: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        """Page after page. The next one is asked for by its marker, wherever its link may lead."""
-        query = dict(narrowed)
-        while True:
-            page = self._get(f"/v1/{name}?{urlencode(query)}")
+    def each(self, name: str, path: str = "", **narrowed: str | None) -> Iterator[Mapping[str, Any]]:
+        """What the list `name` holds, page after page."""
+        for page in self.pages(name, path, **narrowed):
             yield from page[name]
+
+    def pages(self, name: str, path: str = "", **narrowed: str | None) -> Iterator[Mapping[str, Any]]:
+        """The list at `path` (`/name` unless said). The next page is asked for by its marker, wherever its
+        link may lead: the last thing's id, or the one that is said about it."""
+        query = {key: value for key, value in narrowed.items() if value}
+        while True:
+            page = self.ask("GET", f"{path or f'/{name}'}?{urlencode(query)}")
+            yield page
             if not page.get(f"{name}_links"):
                 return
-            query["marker"] = page[name][-1]["id"]
+            query["marker"] = page.get("about", page[name])[-1]["id"]
 
-    def _get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        return _send(self._client, "GET", self._endpoint + path).json()
+    def ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """The answer to a request below /v1; None where it has no body. Errors are those of kcloud_common."""
+        answer = _send(self._client, method, f"{self._endpoint}/v1{path}", json=body)
+        return answer.json() if answer.content else None
 
 
 def _send(client: httpx.Client, method: str, url: str, json: object = None) -> httpx.Response:
@@ -145,6 +164,9 @@ def _send(client: httpx.Client, method: str, url: str, json: object = None) -> h
         answer = client.request(method, url, json=json)
     except httpx.HTTPError as error:
         raise Unavailable(f"the cloud does not answer at {url}: {error}") from error
+    if kind := REFUSALS.get(answer.status_code):
+        operators = " It is for operators (--os-cloud kcloud-admin)." if kind is Forbidden else ""
+        raise kind(_words(answer) + operators)
     if answer.is_error:
         raise PermanentError(f"{method} {url}: {answer.status_code} {_words(answer)}")
     return answer

@@ -1,11 +1,13 @@
 """`kcloud device verify` on files: what it says and how it ends."""
 
 import json
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
 
 from kcloud_cli.device_verify import BROKEN, GOOD, UNREADABLE, verify
+from kcloud_common.certificate import Certificate
 from kcloud_common.signing import sign, write_chain
 from tests.unit.test_signing import HOST, KEYS, OTHER_SEED, SEED, chain
 
@@ -55,6 +57,48 @@ def test_a_stranger_s_chain_is_not_good() -> None:
     answer = verify(write_chain(chain(seed=OTHER_SEED)), GIVEN)
     assert answer.status == BROKEN
     assert verify(write_chain(chain()), json.dumps({str(UUID(int=1)): []})).status == BROKEN
+
+
+def answer_of(*chains: Sequence[Certificate]) -> str:
+    """As the API gives them, with its keys."""
+    listed = [(number, each) for number, part in enumerate(chains) for each in part]
+    return json.dumps({
+        "certificates": [each.model_dump(mode="json") for _, each in listed],
+        "about": [{"chain": number} for number, _ in listed],
+        "keys": [{"host_id": str(host), "key": key} for host, keys in KEYS.items() for key in sorted(keys)],
+    })  # fmt: skip
+
+
+def test_the_api_s_answer_holds_all_that_is_needed() -> None:
+    text = answer_of(chain(2))
+    assert verify(text, text).status == GOOD
+
+
+def test_a_chain_that_was_begun_anew_is_good_and_said_to_be() -> None:
+    anew = sign(chain(1)[0].model_copy(update={"generation": 30}), SEED)
+    text = answer_of(chain(2), [anew])
+    answer = verify(text, text)
+    assert answer.status == GOOD
+    assert "begun anew by an operator: 1" in answer.text
+    assert verify(write_chain([*chain(2), anew]), GIVEN).status == BROKEN
+
+
+def test_a_chain_that_stands_there_twice_is_not_good_whatever_is_said_about_it() -> None:
+    text = answer_of(chain(2), chain(2))
+    assert verify(text, text).status == BROKEN
+
+
+@pytest.mark.parametrize("about", [[], [{}], [{"chain": "0"}], [7], [{"chain": 0}, {"chain": 0}], 7])
+def test_words_about_certificates_that_do_not_fit_them_cannot_be_read(about: object) -> None:
+    raw = json.loads(answer_of(chain(1)))
+    assert verify(json.dumps({**raw, "about": about}), GIVEN).status == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "keys", [[7], [{"host_id": 7}], [{"host_id": str(HOST)}], [{"host_id": "x", "key": ""}]]
+)
+def test_a_list_of_keys_that_makes_no_sense_cannot_be_read(keys: object) -> None:
+    assert verify(answer_of(chain(1)), json.dumps({"keys": keys})).status == UNREADABLE
 
 
 @pytest.mark.parametrize(
