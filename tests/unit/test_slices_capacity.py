@@ -19,6 +19,8 @@ from vfio.sim.trees import build
 from vfio.slices.cards import cards as cards_of
 from vfio.slices.model import Cut, Kind, Plan
 
+pytestmark = pytest.mark.slow
+
 FUNCTIONS = 6
 
 

@@ -1,6 +1,6 @@
 """The process may die, or the kernel may refuse, at any write: what follows finishes it or undoes it.
 
-Every write is tried by `make test`; in between, every third.
+Every write is tried by `make test`; every third without `KCLOUD_TEST_THOROUGH`.
 """
 
 import errno
@@ -15,6 +15,8 @@ from tests.thoroughness import examples
 from vfio.errors import BindFailed, BindingError, LayoutRefused, NotRestored
 from vfio.slices.model import Kind
 from vfio.testing import Crash
+
+pytestmark = pytest.mark.slow
 
 
 class Scene:
