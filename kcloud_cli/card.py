@@ -18,10 +18,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _list(options: argparse.Namespace) -> None:
-    api = open_cloud(options.os_cloud)
-    cards = list(api.each("cards", host=options.host))
-    if not cards and options.host:
-        api.host(options.host)  # which says so when there is none
+    with open_cloud(options.os_cloud) as api:
+        cards = list(api.each("cards", host=options.host))
+        if not cards and options.host:
+            api.host(options.host)  # which says so when there is none
     if options.differing:
         cards = [card for card in cards if card["drift"]]
     if options.json:
@@ -33,7 +33,8 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    found = naming.card(open_cloud(options.os_cloud), options.card)
+    with open_cloud(options.os_cloud) as api:
+        found = naming.card(api, options.card)
     if options.json:
         print_json(found)
     else:

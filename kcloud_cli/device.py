@@ -57,10 +57,10 @@ def _named(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def _list(options: argparse.Namespace) -> None:
     narrowed = {name: getattr(options, name) for name in ("host", "card", "state", "kind")}
-    api = open_cloud(options.os_cloud)
-    found = list(api.each("devices", **narrowed))
-    if not found and options.host:
-        api.host(options.host)  # which says so when there is none
+    with open_cloud(options.os_cloud) as api:
+        found = list(api.each("devices", **narrowed))
+        if not found and options.host:
+            api.host(options.host)  # which says so when there is none
     if options.json:
         print_json(found)
     else:
@@ -68,7 +68,8 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    found = naming.device(open_cloud(options.os_cloud), options.device)
+    with open_cloud(options.os_cloud) as api:
+        found = naming.device(api, options.device)
     if options.json:
         print_json(found)
     else:
@@ -102,10 +103,10 @@ def _release(options: argparse.Namespace) -> None:
 
 def _act(options: argparse.Namespace, action: Mapping[str, object]) -> Mapping[str, Any]:
     """Ask for the action; the device as it is then."""
-    api = open_cloud(options.os_cloud)
-    found = naming.device(api, options.device)
-    api.ask("POST", f"/devices/{found['id']}/action", action)
-    return api.device(found["id"])
+    with open_cloud(options.os_cloud) as api:
+        found = naming.device(api, options.device)
+        api.ask("POST", f"/devices/{found['id']}/action", action)
+        return api.device(found["id"])
 
 
 def _certificates(options: argparse.Namespace) -> None:
@@ -142,11 +143,12 @@ def _fetched(options: argparse.Namespace) -> Mapping[str, Any]:
     """All pages as one: certificates, what is known about them, and the keys of their hosts."""
     if bool(options.device) == bool(options.server):
         raise BadRequest("say which: a DEVICE, or --server ID")
-    api = open_cloud(options.os_cloud)
-    if options.server:
-        pages = list(api.pages("certificates", server_id=options.server))
-    else:
-        pages = list(api.pages("certificates", f"/devices/{_device_id(api, options.device)}/certificates"))
+    with open_cloud(options.os_cloud) as api:
+        if options.server:
+            pages = list(api.pages("certificates", server_id=options.server))
+        else:
+            path = f"/devices/{_device_id(api, options.device)}/certificates"
+            pages = list(api.pages("certificates", path))
     keys = {(key["host_id"], key["key"]): key for page in pages for key in page["keys"]}
     return {
         "certificates": [each for page in pages for each in page["certificates"]],

@@ -8,7 +8,7 @@ from typing import Any
 from kcloud_cli import naming
 from kcloud_cli.layout_file import read
 from kcloud_cli.layout_text import layout_described, layout_table, standing
-from kcloud_cli.operator_api import open_cloud
+from kcloud_cli.operator_api import OperatorApi, open_cloud
 from kcloud_cli.verbs import Verbs, print_json, with_json
 from kcloud_common.errors import BadRequest
 
@@ -41,7 +41,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _list(options: argparse.Namespace) -> None:
-    found = list(open_cloud(options.os_cloud).each("layouts"))
+    with open_cloud(options.os_cloud) as api:
+        found = list(api.each("layouts"))
     if options.json:
         print_json(found)
     elif found:
@@ -51,14 +52,20 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    api = open_cloud(options.os_cloud)
-    found = naming.layout(api, options.layout)
-    if options.version is not None and options.version != found["version"]:
-        older = api.ask("GET", f"/layouts/{found['id']}/versions?before={options.version + 1}&limit=1")
-        if not older["versions"] or older["versions"][0]["version"] != options.version:
-            raise BadRequest(f"{found['name']} has versions 1 to {found['version']}")
-        found = older["versions"][0]
+    with open_cloud(options.os_cloud) as api:
+        found = naming.layout(api, options.layout)
+        if options.version not in (None, found["version"]):
+            found = _older(api, found, options.version)
     _print(options, found)
+
+
+def _older(api: OperatorApi, newest: Mapping[str, Any], version: int) -> Mapping[str, Any]:
+    if not 0 < version < newest["version"]:
+        raise BadRequest(f"{newest['name']} has versions 1 to {newest['version']}")
+    found: Mapping[str, Any] = api.ask(
+        "GET", f"/layouts/{newest['id']}/versions?before={version + 1}&limit=1"
+    )["versions"][0]
+    return found
 
 
 def _create(options: argparse.Namespace) -> None:
@@ -66,27 +73,28 @@ def _create(options: argparse.Namespace) -> None:
     if missing := [name for name in ("name", "target", "cards") if name not in body]:
         raise BadRequest(f"{options.file} lacks {', '.join(missing)} (docs/layouts.md has examples)")
     body.pop("version", None)
-    _print(options, open_cloud(options.os_cloud).ask("POST", "/layouts", body)["layout"])
+    with open_cloud(options.os_cloud) as api:
+        _print(options, api.ask("POST", "/layouts", body)["layout"])
 
 
 def _update(options: argparse.Namespace) -> None:
     body = read(options.file)
-    api = open_cloud(options.os_cloud)
-    found = naming.layout(api, options.layout)
-    _print(options, api.ask("PATCH", f"/layouts/{found['id']}", body)["layout"])
+    with open_cloud(options.os_cloud) as api:
+        found = naming.layout(api, options.layout)
+        _print(options, api.ask("PATCH", f"/layouts/{found['id']}", body)["layout"])
 
 
 def _delete(options: argparse.Namespace) -> None:
-    api = open_cloud(options.os_cloud)
-    found = naming.layout(api, options.layout)
-    api.ask("DELETE", f"/layouts/{found['id']}")
+    with open_cloud(options.os_cloud) as api:
+        found = naming.layout(api, options.layout)
+        api.ask("DELETE", f"/layouts/{found['id']}")
     print(f"deleted {found['name']}; its hosts cut their cards back as these become empty")
 
 
 def _status(options: argparse.Namespace) -> int:
-    api = open_cloud(options.os_cloud)
-    host = api.host(options.host)
-    found = api.ask("GET", f"/hosts/{host.id}/layout")
+    with open_cloud(options.os_cloud) as api:
+        host = api.host(options.host)
+        found = api.ask("GET", f"/hosts/{host.id}/layout")
     if options.json:
         print_json(found)
     else:

@@ -43,7 +43,7 @@ def _rows(card: View) -> Iterator[tuple[str, ...]]:
         yield (
             card["match"] if number == 0 else "",
             _cut(cut),
-            cut["resource_class"] or "by its kind",
+            cut["resource_class"] or "default",
             memory(cut["memory_mib"]),
             sharing(own) or "-",
             " ".join(cut["traits"]) or "-",

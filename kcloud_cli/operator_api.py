@@ -59,7 +59,11 @@ def open_cloud(name: str | None = None) -> "OperatorApi":
     client = httpx.Client(
         timeout=30, trust_env=False, verify=cloud.get("cacert") or cloud.get("verify", True)
     )
-    return OperatorApi.sign_in(client, auth)
+    try:
+        return OperatorApi.sign_in(client, auth)
+    except BaseException:
+        client.close()
+        raise
 
 
 def _clouds_file() -> Path:
@@ -81,6 +85,12 @@ class OperatorApi:
     def __init__(self, client: httpx.Client, endpoint: str) -> None:
         self._client = client
         self._endpoint = endpoint.rstrip("/")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._client.close()
 
     @classmethod
     def sign_in(cls, client: httpx.Client, auth: Mapping[str, str]) -> Self:

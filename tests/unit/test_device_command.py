@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import pytest
@@ -46,6 +46,12 @@ class Cloud:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, object]] = []
         self.devices = [DEVICE, SLICE]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
 
     def each(self, sort: str, **narrowed: str | None) -> Iterator[Mapping[str, Any]]:
         host = narrowed.get("host")

@@ -1,0 +1,141 @@
+"""`kcloud layout` against the real API: what a person types, and what the documentation shows."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kcloud_cli import credentials
+from kcloud_cli.main import main
+from kcloud_common.wire import CardReport
+from tests.functional.conftest import Cloud
+from tests.functional.scripted_agent import ScriptedAgent, gpu
+
+PAGE = Path(__file__).parents[2] / "docs" / "layouts.md"
+EXAMPLES = re.findall(r"^```toml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+QUARTERS = """
+name = "quarters"
+target = {kind = "all"}
+[[cards]]
+match = "10de:26b9"
+cuts = [{kind = "vendor-vf", type = "1153", count = 4}]
+"""
+
+
+@pytest.fixture
+def admin(cloud: Cloud) -> httpx.Client:
+    return cloud.client()
+
+
+@pytest.fixture(autouse=True)
+def folder(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current one, with credentials in it."""
+    passwords = {"admin": cloud.passwords.admin, "demo": cloud.passwords.demo}
+    credentials.write(tmp_path / "clouds.yaml", cloud.url, passwords)
+    monkeypatch.chdir(tmp_path)
+    for name in ("OS_CLOUD", "OS_CLIENT_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "quarters.toml").write_text(QUARTERS)
+    return tmp_path
+
+
+def layouts(admin: httpx.Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = admin.get("/kcloud/v1/layouts").json()["layouts"]
+    return found
+
+
+@pytest.mark.parametrize("text", EXAMPLES, ids=lambda text: re.findall(r'"(.*?)"', text)[0])
+def test_an_example_of_the_documentation_is_taken_as_it_stands(
+    text: str, folder: Path, admin: httpx.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "example.toml").write_text(text)
+    assert main(["layout", "create", "example.toml"]) == 0, capsys.readouterr().err
+    (made,) = layouts(admin)
+    assert made["name"] in capsys.readouterr().out
+
+
+def test_the_documentation_has_an_example_of_each_kind() -> None:
+    for kind in ("mdev", "vendor-vf", "xe-vf", "vf", "whole"):
+        assert any(f'kind = "{kind}"' in text for text in EXAMPLES), kind
+
+
+def test_what_show_prints_is_edited_and_given_back_unless_somebody_was_faster(
+    folder: Path, admin: httpx.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["layout", "create", "quarters.toml"]) == 0
+    capsys.readouterr()
+    assert main(["layout", "show", "quarters", "--json"]) == 0
+    (folder / "edited.json").write_text(capsys.readouterr().out.replace('"count": 4', '"count": 2'))
+    assert main(["layout", "update", "quarters", "edited.json"]) == 0
+    (now,) = layouts(admin)
+    assert (now["version"], now["cards"][0]["cuts"][0]["count"]) == (2, 2)
+    capsys.readouterr()
+    assert main(["layout", "update", "quarters", "edited.json"]) == 1
+    assert "version 2: look at it again" in capsys.readouterr().err
+    assert main(["layout", "show", "quarters", "--version", "1"]) == 0
+    assert "4 vendor-vf 1153" in capsys.readouterr().out
+    assert main(["layout", "show", "quarters", "--version", "7"]) == 2
+    assert "versions 1 to 2" in capsys.readouterr().err
+
+
+def test_layouts_are_listed_and_deleted_by_name(
+    admin: httpx.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["layout", "list"]) == 0
+    assert "There are no layouts" in capsys.readouterr().out
+    assert main(["layout", "create", "quarters.toml"]) == 0
+    capsys.readouterr()
+    assert main(["layout", "list"]) == 0
+    assert "all hosts  10de:26b9 4 vendor-vf 1153" in capsys.readouterr().out
+    assert main(["layout", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == layouts(admin)
+    assert main(["layout", "delete", "quarters"]) == 0
+    assert layouts(admin) == []
+
+
+def test_status_says_how_a_host_stands_and_ends_accordingly(
+    admin: httpx.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = ScriptedAgent.enrol(admin, "host-1", [gpu()])
+    agent.report()
+    assert main(["layout", "status", "host-1"]) == 0
+    assert "whole cards" in capsys.readouterr().out
+    assert main(["layout", "create", "quarters.toml"]) == 0
+    capsys.readouterr()
+    assert main(["layout", "status", "host-1"]) == 1
+    assert "has not answered to this version yet" in capsys.readouterr().out
+    card = CardReport(name="pci_0000_41_00_0", address="0000:41:00.0", vendor_id="10de", product_id="26b9")
+    agent.layout_version = layouts(admin)[0]["told_as"]
+    agent.cards = (card.model_copy(update={"drift": "in use: 1 of 4 slices"}),)
+    agent.report()
+    assert main(["layout", "status", "host-1"]) == 1
+    assert "pci_0000_41_00_0: in use: 1 of 4 slices" in capsys.readouterr().out
+    assert main(["card", "list", "--differing"]) == 0
+    assert "differs" in capsys.readouterr().out
+    agent.cards = (card,)
+    agent.report()
+    assert main(["layout", "status", "host-1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("layout", "create", "nowhere.toml"), 2, "nowhere.toml cannot be read"),
+        (("layout", "create", "partly.toml"), 2, "partly.toml lacks target, cards"),
+        (("layout", "create", "wrong.toml"), 2, "cards.0.cuts.0.type"),
+        (("layout", "show", "nix"), 1, "no layout 'nix'; there are: none"),
+        (("layout", "status", "nix"), 1, "no host 'nix'; there are: none"),
+        (("layout", "list", "--os-cloud", "kcloud-demo"), 1, "It is for operators"),
+        (("layout", "list", "--os-cloud", "nix"), 1, "no cloud 'nix'"),
+    ],
+)
+def test_an_error_says_what_is_wrong(
+    words: tuple[str, ...], status: int, said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "partly.toml").write_text('name = "partly"')
+    (folder / "wrong.toml").write_text(QUARTERS.replace('type = "1153", ', ""))
+    assert main(words) == status
+    assert said in capsys.readouterr().err
