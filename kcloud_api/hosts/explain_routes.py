@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from kcloud_api.caller import Caller
 from kcloud_api.compute.flavors import service as flavors
+from kcloud_api.compute.flavors.accelerators import accelerators
 from kcloud_api.hosts import policies
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.policy import allow, may
@@ -20,6 +21,7 @@ from kcloud_api.placement.ledger import MISSES, MOST_MISSES
 from kcloud_api.placement.microversion import NEWEST
 from kcloud_api.placement.query import candidate_query
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, Effort, ResourceRequest
+from kcloud_api.scheduler.aliases import Aliases
 from kcloud_api.scheduler.ledger_view import view
 from kcloud_api.scheduler.request import FlavorShape, from_flavor
 from kcloud_common.errors import BadRequest, Forbidden
@@ -55,7 +57,7 @@ def explain(request: Request, session: SessionDep, caller: CallerDep) -> dict[st
     if "flavor" in own:
         if rest:
             raise BadRequest("Ask about a flavor, or about resources, not about both.", field="flavor")
-        asked = _of_flavor(session, caller, own["flavor"])
+        asked = _of_flavor(session, caller, own["flavor"], request.app.state.aliases)
     else:
         allow(request, caller, policies.EXPLAIN_QUERY)
         asked = candidate_query(rest, NEWEST).request
@@ -68,11 +70,13 @@ def explain(request: Request, session: SessionDep, caller: CallerDep) -> dict[st
     return {"explanation": view(ledger, names_hosts=names_hosts)}
 
 
-def _of_flavor(session: Session, caller: Caller, flavor_id: str) -> ResourceRequest:
+def _of_flavor(session: Session, caller: Caller, flavor_id: str, aliases: Aliases) -> ResourceRequest:
+    """With what its device profile and PCI aliases stand for, as a server of it would ask."""
     flavor = flavors.get_flavor(session, caller, flavor_id)
+    meant = accelerators(session, flavor.extra_specs, aliases)
     shape = FlavorShape(
         flavor.vcpus, flavor.ram_mib, flavor.disk_gib, flavor.ephemeral_gib, flavor.swap_mib,
-        flavor.extra_specs,
+        {**meant, **flavor.extra_specs},
     )  # fmt: skip
     return replace(from_flavor(shape), root_forbidden=frozenset())
 

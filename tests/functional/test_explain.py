@@ -56,6 +56,17 @@ def ask(client: httpx.Client, query: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("hosts")
+def test_a_flavors_device_profile_is_part_of_what_is_asked(cloud: Cloud) -> None:
+    profile = {"name": "three-npus", "groups": [{"resources:CUSTOM_NPU": "3"}]}
+    made = cloud.client().post("/accelerator/v2/device_profiles", json=[profile])
+    assert made.status_code == 201, made.text
+    flavor = make_flavor(cloud.client(), **{"accel:device_profile": "three-npus"})
+    found = ask(cloud.client(), f"flavor={flavor}")
+    assert found["remaining"] == 0
+    assert "CUSTOM_NPU" in found["message"]
+
+
+@pytest.mark.usefixtures("hosts")
 def test_an_operator_sees_what_removed_whom_and_the_nearest_miss_with_numbers(cloud: Cloud) -> None:
     found = ask(cloud.client(), "resources=VCPU:1,CUSTOM_NPU:2&limit=2")
     assert (found["hosts"], found["remaining"]) == (3, 0)
