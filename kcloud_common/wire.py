@@ -210,10 +210,11 @@ class Assignment(Wire):
 
 # --- up: what the host has ---------------------------------------------------------------------------
 # What a host says is shown to others, and kept for as long as the host is: texts are cut, not refused, for a
-# report that is refused for its words would also hide what it says of servers.
+# report that is refused for its words would also hide what it says of servers. NULs, as they stand in the
+# serial numbers of odd cards, are in no text that PostgreSQL keeps.
 
-Word = Annotated[str, AfterValidator(lambda text: text[:255])]
-Words = Annotated[str, AfterValidator(lambda text: text[:4096])]
+Word = Annotated[str, AfterValidator(lambda text: text[:255].replace("\0", " "))]
+Words = Annotated[str, AfterValidator(lambda text: text[:4096].replace("\0", " "))]
 Amount = Annotated[int, Field(ge=0, lt=2**31)]
 Counter = Annotated[int, Field(ge=0, lt=2**63)]
 

@@ -1,8 +1,12 @@
 """Takes in what hosts certify: their keys, and certificates that verify and continue their device's chain."""
 
 import logging
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+from sqlalchemy import and_, func
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator.chains import Known, fault_of, repeats
@@ -14,12 +18,33 @@ from kcloud_common.wire import ChainHead
 
 log = logging.getLogger(__name__)
 
+MOST_KEYS = 64
+"""Of one host: one that shows a new key each time must not fill the database, and its tenants' answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What certificates of a host's devices are held against."""
+
+    keys: frozenset[str]
+    newest: Mapping[tuple[UUID, int], Certificate]
+    """By device and chain."""
+    leases: Mapping[UUID, LeaseRow]
+
+
+def book(session: Session, host_id: UUID, key: str, certificates: Mapping[UUID, Certificate]) -> Book:
+    """For what comes in one report: its key, and certificates by device."""
+    keys = note_key(session, host_id, key)
+    return Book(keys, _newest(session, certificates), _leases(session, certificates.values()))
+
 
 def note_key(session: Session, host_id: UUID, key: str) -> frozenset[str]:
     """Remember the key that the host shows, if it shows one; all keys that it has ever shown. A new key does
-    not make the old one's certificates worthless."""
+    not make the old one's certificates worthless. After MOST_KEYS no further one is believed."""
     known = set(session.exec(select(HostKeyRow.key).where(HostKeyRow.host_id == host_id)))
-    if key and key not in known:
+    if key and key not in known and len(known) >= MOST_KEYS:
+        log.error("host_key_refused", extra={"host_id": str(host_id), "key": key, "known": len(known)})
+    elif key and key not in known:
         if known:
             log.warning("host_key_changed", extra={"host_id": str(host_id), "key": key})
         session.add(HostKeyRow(host_id=host_id, key=key, first_seen=utcnow()))
@@ -27,14 +52,12 @@ def note_key(session: Session, host_id: UUID, key: str) -> frozenset[str]:
     return frozenset(known)
 
 
-def take(
-    session: Session, row: DeviceRow, certificate: Certificate, keys: frozenset[str], *, burnt_in: bool
-) -> None:
+def take(session: Session, row: DeviceRow, certificate: Certificate, book: Book, *, burnt_in: bool) -> None:
     """Keep a certificate of this device, and what it says of it; or why it was refused, and then nothing of
     it. `burnt_in`: it comes with the word that the burn-in is done which an operator has asked for. Safe to
     repeat."""
-    last = _last(session, row)
-    known = Known(row.host_id, row.name, row.vendor_id, row.product_id, row.generation, keys, last)
+    last = book.newest.get((row.id, row.chain))
+    known = Known(row.host_id, row.name, row.vendor_id, row.product_id, row.generation, book.keys, last)
     if repeats(certificate, known):
         return
     fault = fault_of(certificate, known)
@@ -43,7 +66,7 @@ def take(
         facts = {"device": row.name, "host_id": str(row.host_id), "sequence": certificate.sequence}
         log.warning("certificate_refused", extra={**facts, "reason": fault})
         return
-    _keep(session, row, certificate)
+    _keep(session, row, certificate, book)
     # A host that has forgotten its leases numbers them anew. But a burn-in that was asked for came after all
     # of them, for while it is asked for no lease begins.
     after_all = certificate.occasion is Occasion.BURN_IN and burnt_in
@@ -52,24 +75,43 @@ def take(
 
 def head(session: Session, row: DeviceRow) -> ChainHead | None:
     """Where its chain stands; None for one that was never leased nor certified."""
-    last = _last(session, row)
+    last = _newest(session, [row.id]).get((row.id, row.chain))
     if last is None:
         return ChainHead(generation=row.generation) if row.generation else None
     return ChainHead(sequence=last.sequence, hash=fingerprint(last), generation=row.generation)
 
 
-def _last(session: Session, row: DeviceRow) -> Certificate | None:
-    body = session.exec(
-        select(CertificateRow.body)
-        .where(CertificateRow.device_id == row.id, CertificateRow.chain == row.chain)
-        .order_by(col(CertificateRow.sequence).desc())
-        .limit(1)
-    ).first()
-    return Certificate.model_validate(body) if body is not None else None
+def _newest(session: Session, device_ids: Collection[UUID]) -> dict[tuple[UUID, int], Certificate]:
+    """The last certificate of each chain of these devices."""
+    if not device_ids:
+        return {}
+    device, chain = col(CertificateRow.device_id), col(CertificateRow.chain)
+    last = (
+        select_columns(device, chain, func.max(col(CertificateRow.sequence)).label("sequence"))
+        .where(device.in_(list(device_ids)))
+        .group_by(device, chain)
+        .subquery()
+    )
+    ends = and_(
+        device == last.c.device_id,
+        chain == last.c.chain,
+        col(CertificateRow.sequence) == last.c.sequence,
+    )
+    rows = session.exec(
+        select(CertificateRow.device_id, CertificateRow.chain, CertificateRow.body).join(last, ends)
+    )
+    return {(id_, number): Certificate.model_validate(body) for id_, number, body in rows}
 
 
-def _keep(session: Session, row: DeviceRow, certificate: Certificate) -> None:
-    lease = session.get(LeaseRow, certificate.claim_id) if certificate.claim_id is not None else None
+def _leases(session: Session, certificates: Iterable[Certificate]) -> dict[UUID, LeaseRow]:
+    claims = [each.claim_id for each in certificates if each.claim_id is not None]
+    if not claims:
+        return {}
+    return {row.id: row for row in session.exec(select(LeaseRow).where(col(LeaseRow.id).in_(claims)))}
+
+
+def _keep(session: Session, row: DeviceRow, certificate: Certificate, book: Book) -> None:
+    lease = book.leases.get(certificate.claim_id) if certificate.claim_id is not None else None
     if lease is not None and (lease.device_id, lease.generation) != (row.id, certificate.generation):
         lease = None
     session.add(
@@ -81,4 +123,3 @@ def _keep(session: Session, row: DeviceRow, certificate: Certificate) -> None:
             hash=fingerprint(certificate), body=certificate.model_dump(mode="json"), received_at=utcnow(),
         )
     )  # fmt: skip
-    session.flush()

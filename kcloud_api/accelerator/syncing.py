@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import certifying, shapes
 from kcloud_api.accelerator.inventory import (
@@ -28,6 +28,8 @@ DIRTY = frozenset(
 )
 """From these a device becomes free only with a certificate made afterwards."""
 LARGEST_GENERATION = 2**62
+LARGEST_COUNT = 2**30
+"""Of burn-ins that a host is believed to have done: operators must be able to ask for further ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class _Host:
     """What all slices of one report share."""
 
     id: UUID
-    keys: frozenset[str]
+    book: certifying.Book
     claims: Mapping[UUID, ClaimRow]
     """By device."""
 
@@ -44,14 +46,23 @@ def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport
     """Store what the host says of its devices; True if something changed that placement must be told (tell it
     `providers` then). A certificate is taken if it verifies. Idempotent."""
     rows = {row.name: row for row in _rows_of(session, host_id)}
-    host = _Host(host_id, certifying.note_key(session, host_id, key), _claims_on(session, host_id))
+    said = {device.name: device for device in devices}
+    certified = {
+        provider_id(host_id, name): each.certificate for name, each in said.items() if each.certificate
+    }
+    book = certifying.book(session, host_id, key, certified)
+    host = _Host(host_id, book, _claims_on(session, host_id))
     shapes.add(session, devices)
+    shut = {row.card: row for row in rows.values() if row.quarantine_reason and row.name not in said}
     changed = False
-    for device in {device.name: device for device in devices}.values():
+    for device in said.values():
         row = rows.pop(device.name, None)
         told = _placement_facts(row) if row is not None else None
         burnt_in = row is not None and device.release_count >= row.release_count > row.release_done
+        appears = row is None or row.state == MISSING
         row = _written(session, row, host, device)
+        if appears and row.card in shut:
+            _quarantine_as(row, shut[row.card])
         _settle(session, row, host, device, burnt_in=burnt_in)
         changed = changed or told != _placement_facts(row)
     for row in rows.values():
@@ -69,13 +80,13 @@ def sync_cards(session: Session, host_id: UUID, cards: Sequence[CardReport]) -> 
             "address": card.address, "vendor_id": card.vendor_id, "product_id": card.product_id,
             "model": card.model, "serial": card.serial, "memory_mib": card.memory_mib, "drift": card.drift,
             "abilities": [ability.model_dump(mode="json") for ability in card.abilities],
-            "last_seen": utcnow(),
         }  # fmt: skip
         row = rows.pop(card.name, None)
         if row is None:
-            row = CardRow(id=provider_id(host_id, card.name), host_id=host_id, name=card.name, **facts)
-        _set(row, facts)
-        session.add(row)
+            id_ = provider_id(host_id, card.name)
+            session.add(CardRow(id=id_, host_id=host_id, name=card.name, last_seen=utcnow(), **facts))
+        else:
+            _set(row, facts)
     for row in rows.values():
         session.delete(row)
     session.flush()
@@ -137,10 +148,18 @@ def _written(session: Session, row: DeviceRow | None, host: _Host, device: Devic
     facts = _facts(host.id, device)
     if row is None:
         id_ = provider_id(host.id, device.name)
-        row = DeviceRow(id=id_, host_id=host.id, name=device.name, offered=False, **facts)
+        row = DeviceRow(id=id_, host_id=host.id, name=device.name, offered=False, last_seen=utcnow(), **facts)
         session.add(row)
-    _set(row, facts)
+    else:
+        _set(row, facts)
     return row
+
+
+def _quarantine_as(row: DeviceRow, before: DeviceRow) -> None:
+    """What an operator has ruled out is not handed out because its card is cut in another way."""
+    if not row.quarantine_reason:
+        row.quarantine_until = max(row.release_count, row.release_done) + 1
+        row.quarantine_reason = before.quarantine_reason
 
 
 def _settle(session: Session, row: DeviceRow, host: _Host, device: DeviceReport, *, burnt_in: bool) -> None:
@@ -154,7 +173,7 @@ def _settle(session: Session, row: DeviceRow, host: _Host, device: DeviceReport,
     if row.quarantine_reason and released:
         row.quarantine_reason = ""
     if device.certificate is not None:
-        certifying.take(session, row, device.certificate, host.keys, burnt_in=burnt_in)
+        certifying.take(session, row, device.certificate, host.book, burnt_in=burnt_in)
     offer(row, claimed=held is not None)
 
 
@@ -165,7 +184,7 @@ def _begun(row: DeviceRow, host: _Host, device: DeviceReport) -> int:
     if held is not None and device.claim_id == held.id:
         return max(seen, held.generation)
     # A host of the first release does not number leases.
-    return row.generation if device.state in DIRTY and not host.keys else seen
+    return row.generation if device.state in DIRTY and not host.book.keys else seen
 
 
 def _vanish(session: Session, row: DeviceRow, host: _Host) -> None:
@@ -193,14 +212,18 @@ def _facts(host_id: UUID, device: DeviceReport) -> dict[str, Any]:
         "link_speed": device.link.speed if device.link else None,
         "link_width": device.link.width if device.link else None,
         "health": device.health.model_dump(mode="json") if device.health else None,
-        "state": device.state.value, "reason": device.reason, "release_done": device.release_count,
-        "last_seen": utcnow(),
+        "state": device.state.value, "reason": device.reason,
+        "release_done": min(device.release_count, LARGEST_COUNT),
     }  # fmt: skip
 
 
-def _set(row: SQLModel, facts: Mapping[str, Any]) -> None:
-    for name, value in facts.items():
-        setattr(row, name, value)
+def _set(row: DeviceRow | CardRow, facts: Mapping[str, Any]) -> None:
+    """Of the hundreds of rows of a host mostly one has something new: only that one is written."""
+    news = {name: value for name, value in facts.items() if getattr(row, name) != value}
+    if news:
+        for name, value in news.items():
+            setattr(row, name, value)
+        row.last_seen = utcnow()
 
 
 def _placement_facts(row: DeviceRow) -> tuple[object, ...]:

@@ -77,6 +77,7 @@ class DeviceRow(SQLModel, table=True):
     """Wanted."""
     release_done: int = Field(default=0, sa_type=BigInteger)
     last_seen: datetime = Field(sa_type=UtcDateTime)
+    """When its host last said something new of it."""
 
 
 class CardRow(SQLModel, table=True):
@@ -97,6 +98,7 @@ class CardRow(SQLModel, table=True):
     abilities: list[dict[str, object]] = Field(sa_column=Column(JSON, nullable=False))
     drift: str = Field(default="", sa_type=Text)
     last_seen: datetime = Field(sa_type=UtcDateTime)
+    """When its host last said something new of it."""
 
 
 class ShapeRow(SQLModel, table=True):

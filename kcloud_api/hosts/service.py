@@ -54,6 +54,8 @@ def set_enabled(session: Session, host_id: UUID, enabled: bool, reason: str | No
 def delete_host(session: Session, host_id: UUID) -> None:
     """Forget a host; Conflict while it holds a server, or has one that it must lose."""
     row = _row(session, host_id)
+    # Whoever places a server here has this lock until he commits: only then it can be seen.
+    assigning.lock(session, host_id)
     strays = session.exec(select(StrayRow.server_id).where(StrayRow.host_id == host_id)).first()
     if strays is not None or assigning.holds_servers(session, host_id):
         raise Conflict(f"Host {row.name} holds servers: delete them first.")

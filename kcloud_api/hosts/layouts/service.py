@@ -4,7 +4,7 @@ refused: so each host has one, and who asks always gets the same."""
 from typing import cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, delete, or_
+from sqlalchemy import ColumnElement, delete
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -117,7 +117,8 @@ def of_host(session: Session, host_name: str) -> LayoutRecord | None:
         select(LayoutTargetRow.kind, LayoutRow, LayoutVersionRow)
         .join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
         .join(LayoutVersionRow, _is_newest())
-        .where(or_(col(LayoutTargetRow.host_name) == host_name, col(LayoutTargetRow.kind) == "all"))
+        # As the key has them: every host asks this whenever it reads its assignment.
+        .where(col(LayoutTargetRow.kind).in_(RANK), col(LayoutTargetRow.host_name).in_([host_name, ""]))
     ).all()
     found = min(rows, key=lambda found: RANK[found[0]], default=None)
     return _record(found[1], found[2]) if found is not None else None
@@ -146,8 +147,9 @@ def _aim(session: Session, row: LayoutRow, target: Target) -> None:
         host_name, name, id_ = taken
         who = f"host {host_name}, as a target of kind {target.kind!r}" if host_name else "all hosts"
         raise Conflict(f"Layout {name!r} ({id_}) is already for {who}.", layout=str(id_))
+    # In one order, so that two groups made at once queue and never wait for each other in a circle.
     session.add_all(
-        LayoutTargetRow(kind=target.kind, host_name=name, layout_id=row.id) for name in target.names
+        LayoutTargetRow(kind=target.kind, host_name=name, layout_id=row.id) for name in sorted(target.names)
     )
     try:
         session.flush()

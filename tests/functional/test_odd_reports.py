@@ -1,0 +1,174 @@
+"""What a host can do to the control plane with what it says: by mistake, oddness or malice."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import event, func, text
+from sqlmodel import Session, select
+
+from kcloud_api.accelerator import operating
+from kcloud_api.accelerator import service as accelerator
+from kcloud_api.accelerator.certifying import MOST_KEYS
+from kcloud_api.accelerator.inventory import provider_id
+from kcloud_api.accelerator.records import CertificateQuery
+from kcloud_api.accelerator.tables import DeviceRow, HostKeyRow
+from kcloud_api.compute import assigning
+from kcloud_api.compute.states import State
+from kcloud_api.compute.tables import ServerRow
+from kcloud_api.db.columns import utcnow
+from kcloud_api.db.engine import Database
+from kcloud_api.hosts import service as hosts
+from kcloud_api.hosts.tables import HostRow
+from kcloud_common.certificate import NO_CERTIFICATE, Certificate
+from kcloud_common.errors import Conflict
+from kcloud_common.signing import public_key, sign, unsigned
+from kcloud_common.wire import CardReport, DeviceReport
+from tests.functional.scripted_agent import gpu, vgpus
+from tests.functional.servers import eventually
+
+HOST = UUID(int=1)
+CARD = "pci_0000_41_00_0"
+SEED = b"k" * 32
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[tuple[str, int]]]:
+    """Each with the rows that it is for."""
+    seen: list[tuple[str, int]] = []
+
+    def note(_connection: object, _cursor: object, words: str, rows: list[object], *rest: object) -> None:
+        seen.append((words, len(rows) if rest[-1] else 1))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(database.engine, "before_cursor_execute", note)
+
+
+def burnt_in(device: DeviceReport) -> Certificate:
+    facts = {
+        "device": device.name, "host_id": HOST, "vendor_id": device.vendor_id,
+        "product_id": device.product_id, "sequence": 1, "generation": 0, "occasion": "burn-in",
+        "grade": "B", "steps": (), "issued_at": utcnow(), "previous": NO_CERTIFICATE,
+    }  # fmt: skip
+    return sign(unsigned(facts), SEED)
+
+
+def device(session: Session, name: str) -> DeviceRow:
+    return session.exec(select(DeviceRow).where(DeviceRow.name == name)).one()
+
+
+def test_of_many_slices_only_the_one_that_changed_is_written(any_database: Database) -> None:
+    first, *rest = vgpus(64)
+    with any_database.transaction() as session:
+        accelerator.sync_devices(session, HOST, [first, *rest])
+    changed = [first.model_copy(update={"reason": "it smells"}), *rest]
+    with any_database.transaction() as session, statements(any_database) as seen:
+        accelerator.sync_devices(session, HOST, changed)
+    assert sum(rows for words, rows in seen if words.startswith("UPDATE accelerator_device")) == 1
+
+
+def test_many_certificates_at_once_take_as_many_questions_as_one(any_database: Database) -> None:
+    devices = vgpus(64)
+
+    def asked(certified: int) -> int:
+        said = [each.model_copy(update={"certificate": burnt_in(each)}) for each in devices[:certified]]
+        with any_database.transaction() as session, statements(any_database) as seen:
+            accelerator.sync_devices(session, HOST, [*said, *devices[certified:]], key=public_key(SEED))
+        return sum(words.startswith("SELECT") for words, _ in seen)
+
+    asked(0)
+    assert asked(1) == asked(64)
+    with any_database.reading() as session:
+        page = accelerator.certificate_page(session, CertificateQuery(None))
+        assert len(page[0]) == 64
+
+
+def test_what_an_operator_quarantined_stays_so_however_its_card_is_cut(any_database: Database) -> None:
+    with any_database.transaction() as session:
+        accelerator.sync_devices(session, HOST, [gpu(CARD)])
+        operating.quarantine(session, provider_id(HOST, CARD), "it smells")
+    halves = vgpus(2, CARD)
+    for said in (halves, [gpu(CARD)], halves):
+        with any_database.transaction() as session:
+            accelerator.sync_devices(session, HOST, said)
+            for each in said:
+                row = device(session, each.name)
+                assert (row.quarantine_reason, row.offered) == ("it smells", False)
+    with any_database.transaction() as session:
+        operating.release(session, provider_id(HOST, halves[0].name))
+        said = [halves[0].model_copy(update={"release_count": 1}), halves[1]]
+        accelerator.sync_devices(session, HOST, said)
+        assert [device(session, each.name).offered for each in said] == [True, False]
+
+
+def test_a_host_that_counts_too_high_keeps_no_operator_from_its_devices(any_database: Database) -> None:
+    id_ = provider_id(HOST, CARD)
+    for _ in range(2):
+        with any_database.transaction() as session:
+            mad = gpu(CARD).model_copy(update={"release_count": 2**63 - 1, "generation": 2**63 - 1})
+            accelerator.sync_devices(session, HOST, [mad])
+            operating.quarantine(session, id_, "mad")
+            operating.release(session, id_)
+    with any_database.transaction() as session:
+        operating.quarantine(session, id_, "mad for good")
+        assert not device(session, CARD).offered
+
+
+def test_a_host_with_a_new_key_each_time_is_not_believed_for_ever(any_database: Database) -> None:
+    with any_database.transaction() as session:
+        for number in range(MOST_KEYS + 5):
+            accelerator.sync_devices(session, HOST, [], key=f"{number:064x}")
+    with any_database.reading() as session:
+        assert session.exec(select(func.count()).select_from(HostKeyRow)).one() == MOST_KEYS
+
+
+def test_a_serial_number_with_nuls_keeps_no_report_out(any_database: Database) -> None:
+    odd = DeviceReport.model_validate({**gpu(CARD).model_dump(), "serial": "1\x002", "reason": "\x00"})
+    card = CardReport(
+        name=CARD, address="\x00", vendor_id="10de", product_id="2331", drift="a\x00b", serial="\x00"
+    )
+    with any_database.transaction() as session:
+        accelerator.sync_devices(session, HOST, [odd])
+        accelerator.sync_cards(session, HOST, [card])
+    with any_database.reading() as session:
+        assert device(session, CARD).serial == "1 2"
+
+
+@pytest.mark.postgres
+def test_a_host_is_not_deleted_under_a_server_that_is_just_placed(postgres: Database) -> None:
+    now = utcnow()
+    with postgres.transaction() as session:
+        session.add(
+            HostRow(
+                id=HOST, name="h1", secret_sha256="", last_seen=now, created_at=now, updated_at=now
+            )
+        )  # fmt: skip
+        assigning.add_host(session, HOST, "h1")
+
+    def remove() -> None:
+        with postgres.transaction() as session:
+            hosts.delete_host(session, HOST)
+
+    with ThreadPoolExecutor(1) as thread:
+        with postgres.transaction() as session:
+            assigning.changed(session, HOST)
+            session.add(
+                ServerRow(
+                    id=uuid4(), project_id="p", user_id="u", name="s", state=State.BUILDING, flavor={},
+                    image_id=uuid4(), image={}, reservation_id="r", host_id=HOST, created_at=now,
+                    updated_at=now,
+                )
+            )  # fmt: skip
+            session.flush()
+            removing = thread.submit(remove)
+            eventually(lambda: waits(postgres), lambda found: found or removing.done())
+        with pytest.raises(Conflict):
+            removing.result(60)
+
+
+def waits(database: Database) -> bool:
+    with database.reading() as session:
+        return bool(session.connection().execute(text("SELECT 1 FROM pg_locks WHERE NOT granted")).first())
