@@ -12,8 +12,7 @@ from kcloud_compute.observed import Observed
 from kcloud_compute.planner import LIVE
 from vfio.device import Link
 from vfio.health import Reading, faults, judge
-from vfio.layout import Decision
-from vfio.slices.model import Slice
+from vfio.slices.model import Card, Slice
 
 
 def device_reports(inventory: Inventory, observed: Observed) -> tuple[DeviceReport, ...]:
@@ -93,11 +92,15 @@ def _report(each: Slice, record: DeviceRecord, custody: _Custody, health: Health
 
 
 def card_reports(inventory: Inventory) -> tuple[CardReport, ...]:
-    return tuple(_card(decision, inventory) for decision in inventory.decisions)
+    """A card that is being cut differs from its layout, too: nobody may think that it stands."""
+    unsettled = inventory.unsettled
+    return tuple(
+        _card(decision.card, inventory, unsettled.get(decision.card.name, ""))
+        for decision in inventory.decisions
+    )
 
 
-def _card(decision: Decision, inventory: Inventory) -> CardReport:
-    card = decision.card
+def _card(card: Card, inventory: Inventory, drift: str) -> CardReport:
     return CardReport(
         name=card.name,
         address=card.address,
@@ -106,7 +109,7 @@ def _card(decision: Decision, inventory: Inventory) -> CardReport:
         model=card.model,
         memory_mib=card.memory_mib,
         abilities=tuple(ability_report(ability) for ability in inventory.abilities[card.name]),
-        drift=decision.drift,
+        drift=drift,
     )
 
 
