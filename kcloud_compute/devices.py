@@ -14,6 +14,9 @@ from vfio.device import Link
 from vfio.health import Reading, faults, judge
 from vfio.slices.model import Card, Slice
 
+MOST_CERTIFICATES = 64
+"""In one report: with one for each of hundreds of slices it would be larger than the API takes."""
+
 
 def device_reports(inventory: Inventory, observed: Observed) -> tuple[DeviceReport, ...]:
     """One for each slice that is there."""
@@ -23,7 +26,7 @@ def device_reports(inventory: Inventory, observed: Observed) -> tuple[DeviceRepo
     health = {
         name: health_report(inventory.health.get(name), card.link) for name, card in inventory.cards().items()
     }
-    return tuple(
+    return one_after_the_other(
         _report(
             each,
             observed.devices.get(name) or DeviceRecord(device=name),
@@ -32,6 +35,16 @@ def device_reports(inventory: Inventory, observed: Observed) -> tuple[DeviceRepo
         )
         for name, each in inventory.slices.items()
     )
+
+
+def one_after_the_other(reports: Iterable[DeviceReport]) -> tuple[DeviceReport, ...]:
+    """Further certificates wait until those before them were taken; their devices are not handed out."""
+    found, told = [], 0
+    for report in reports:
+        told += report.certificate is not None
+        late = report.certificate is not None and told > MOST_CERTIFICATES
+        found.append(report.model_copy(update={"certificate": None}) if late else report)
+    return tuple(found)
 
 
 def attached(observed: Observed) -> frozenset[str]:

@@ -8,10 +8,14 @@ from uuid import UUID
 
 from kcloud_api.placement.inventory import HostInventory, Inventory, ProviderInventory
 from kcloud_api.placement.request import HOST_NOT_READY
-from kcloud_common.wire import HostReport
+from kcloud_common.wire import DeviceReport, HostReport
 
 COUNTERS = {"epoch", "sequence", "assignment_generation", "servers", "devices", "cards"}
 """What of a report says nothing about the host itself."""
+
+MOST_CARDS = 256
+MOST_SLICES = 4096
+"""Of one host. There is none so large; and one that makes cards up must not keep the database busy."""
 
 Facts = Mapping[str, object]
 """A report's facts about the host itself, as JSON."""
@@ -21,6 +25,18 @@ def facts_of(report: HostReport) -> dict[str, object]:
     """The report's facts about the host itself, as JSON."""
     facts: dict[str, object] = report.model_dump(mode="json", exclude=COUNTERS)
     return facts
+
+
+def believable(devices: Iterable[DeviceReport]) -> tuple[DeviceReport, ...]:
+    """The first of them, as many as a host may have."""
+    cards: set[str] = set()
+    kept: list[DeviceReport] = []
+    for device in devices:
+        card = device.card or device.name
+        if card in cards or len(cards) < MOST_CARDS:
+            cards.add(card)
+            kept.append(device)
+    return tuple(kept[:MOST_SLICES])
 
 
 def digest_of(report: HostReport, claims: Collection[UUID]) -> str:

@@ -20,7 +20,7 @@ from kcloud_api.compute.states import State
 from kcloud_api.db.columns import utcnow
 from kcloud_api.hosts import availability
 from kcloud_api.hosts.layouts import service as layouts
-from kcloud_api.hosts.offering import digest_of, facts_of, inventory_of
+from kcloud_api.hosts.offering import MOST_CARDS, believable, digest_of, facts_of, inventory_of
 from kcloud_api.hosts.records import HostState
 from kcloud_api.hosts.tables import HostRow, StrayRow
 from kcloud_api.placement import service as placement
@@ -80,8 +80,12 @@ def _sync(session: Session, host: HostRow, report: HostReport) -> None:
     if digest == host.report_digest:
         return
     assigning.lock(session, host.id)
-    accelerator.sync_devices(session, host.id, report.devices, key=report.certificate_key)
-    accelerator.sync_cards(session, host.id, report.cards)
+    devices, cards = believable(report.devices), report.cards[:MOST_CARDS]
+    if len(devices) < len(report.devices) or len(cards) < len(report.cards):
+        facts = {"host": host.name, "devices": len(report.devices), "cards": len(report.cards)}
+        log.error("devices_left_out", extra=facts)
+    accelerator.sync_devices(session, host.id, devices, key=report.certificate_key)
+    accelerator.sync_cards(session, host.id, cards)
     host.report_digest = digest
     host.report = facts_of(report)
     host.problems = list(report.problems)

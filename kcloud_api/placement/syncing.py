@@ -30,6 +30,8 @@ from kcloud_common.errors import AlreadyExists
 log = logging.getLogger(__name__)
 
 MOST = 2**62
+MOST_NAMES = 512
+"""Traits that one provider's host may name, and classes: custom ones are made for good."""
 
 
 def sync_host(session: Session, host: HostInventory) -> None:
@@ -202,9 +204,11 @@ def _with_known_names(host: HostInventory) -> HostInventory:
 
 
 def _checked(provider: ProviderInventory) -> ProviderInventory:
-    traits = frozenset(trait for trait in provider.traits if names.is_trait(trait))
+    traits = frozenset(sorted(filter(names.is_trait, provider.traits))[:MOST_NAMES])
     classes = {n: i for n, i in provider.inventories.items() if names.is_resource_class(n)}
-    unknown = sorted((provider.traits - traits) | (provider.inventories.keys() - classes.keys()))
-    if unknown:
-        log.warning("unknown_names_ignored", extra={"provider": provider.name, "names": unknown})
+    classes = dict(sorted(classes.items())[:MOST_NAMES])
+    left_out = sorted((provider.traits - traits) | (provider.inventories.keys() - classes.keys()))
+    if left_out:
+        facts = {"provider": provider.name, "names": left_out[:MOST_NAMES]}
+        log.warning("unknown_names_ignored", extra=facts)
     return replace(provider, traits=traits, inventories=classes)

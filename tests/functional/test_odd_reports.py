@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import event, func, text
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import operating
 from kcloud_api.accelerator import service as accelerator
@@ -21,7 +21,12 @@ from kcloud_api.compute.tables import ServerRow
 from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import Database
 from kcloud_api.hosts import service as hosts
+from kcloud_api.hosts.offering import MOST_CARDS, MOST_SLICES, believable
 from kcloud_api.hosts.tables import HostRow
+from kcloud_api.placement import service as placement
+from kcloud_api.placement.inventory import HostInventory
+from kcloud_api.placement.syncing import MOST_NAMES
+from kcloud_api.placement.tables import TraitRow
 from kcloud_common.certificate import NO_CERTIFICATE, Certificate
 from kcloud_common.errors import Conflict
 from kcloud_common.signing import public_key, sign, unsigned
@@ -135,6 +140,24 @@ def test_a_serial_number_with_nuls_keeps_no_report_out(any_database: Database) -
         accelerator.sync_cards(session, HOST, [card])
     with any_database.reading() as session:
         assert device(session, CARD).serial == "1 2"
+
+
+def test_cards_that_a_host_makes_up_keep_the_database_busy_for_no_longer_than_real_ones() -> None:
+    made_up = [gpu(f"pci_{number}") for number in range(3000)]
+    late = vgpus(2, "pci_0_late")
+    assert believable([*made_up, *late]) == tuple(made_up[:MOST_CARDS])
+    sliced = [each for card in range(3) for each in vgpus(3, f"pci_{card}")]
+    assert believable(sliced) == tuple(sliced)
+    assert believable(vgpus(MOST_SLICES + 1)) == tuple(vgpus(MOST_SLICES + 1)[:MOST_SLICES])
+
+
+def test_a_host_leaves_only_so_many_names_behind(any_database: Database) -> None:
+    traits = frozenset(f"CUSTOM_{number:05}" for number in range(MOST_NAMES + 100))
+    with any_database.transaction() as session:
+        placement.sync_host(session, HostInventory(HOST, "h1", {}, traits))
+    with any_database.reading() as session:
+        named = select(func.count()).select_from(TraitRow).where(col(TraitRow.name).startswith("CUSTOM_0"))
+        assert session.exec(named).one() == MOST_NAMES
 
 
 @pytest.mark.postgres

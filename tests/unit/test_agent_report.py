@@ -7,7 +7,9 @@ from pathlib import Path
 from uuid import UUID
 
 from hypervisor_drivers.spec import Capabilities, DomainState
+from kcloud_common.certificate import NO_CERTIFICATE
 from kcloud_common.errors import Unavailable
+from kcloud_common.signing import unsigned
 from kcloud_common.wire import (
     DeviceReport,
     DeviceState,
@@ -18,7 +20,12 @@ from kcloud_common.wire import (
     ServerReport,
 )
 from kcloud_compute.device_record import DeviceRecord
-from kcloud_compute.devices import card_reports, device_reports
+from kcloud_compute.devices import (
+    MOST_CERTIFICATES,
+    card_reports,
+    device_reports,
+    one_after_the_other,
+)
 from kcloud_compute.inventory import Inventory, Known, Looking, take_inventory
 from kcloud_compute.ledger import Standing
 from kcloud_compute.observed import Folder, Held, Observed
@@ -156,6 +163,26 @@ def test_a_card_that_shall_be_something_else_gets_no_new_guests(tmp_path: Path) 
     (card,) = card_reports(drifting)
     assert (card.name, card.drift) == (GPU.device, "it is used")
     assert [ability.kind for ability in card.abilities] == ["whole"]
+
+
+def test_the_certificates_of_hundreds_of_slices_come_a_few_at_a_time() -> None:
+    facts = {
+        "device": "any", "host_id": UUID(int=1), "vendor_id": "10de", "product_id": "2331", "sequence": 1,
+        "generation": 0, "occasion": "burn-in", "grade": "C", "steps": (),
+        "issued_at": "2026-11-20T12:34:56Z", "previous": NO_CERTIFICATE,
+    }  # fmt: skip
+    certificate = unsigned(facts)
+    slices = [
+        DeviceReport(
+            name=f"slice-{number}", addresses=(), vendor_id="10de", product_id="2331", resource_class="VGPU",
+            certificate=certificate if number % 2 else None,
+        )
+        for number in range(400)
+    ]  # fmt: skip
+    reports = one_after_the_other(slices)
+    assert [each.name for each in reports] == [each.name for each in slices]
+    told = [number for number, each in enumerate(reports) if each.certificate is not None]
+    assert told == list(range(1, 2 * MOST_CERTIFICATES, 2))
 
 
 def test_progress_is_no_new_fact() -> None:
