@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,12 +48,6 @@ class LabMachine:
         command = ["env", "PYTHONPATH=/opt/kcloud/current", "python3", "-", *words]
         answer: dict[str, Any] = json.loads(self.remote.run(command, data=(SCRIPTS / name).read_bytes()))
         return answer
-
-    def doctor(self, *words: str) -> tuple[int, Mapping[str, Any]]:
-        """Exit status and findings by check."""
-        status, out, err = self.remote.attempt(["/opt/kcloud/bin/kcloud", "doctor", "--json", *words])
-        assert out, err
-        return status, {finding["check"]: finding for finding in json.loads(out)["findings"]}
 
     def evidence(self) -> str:
         """Processors as QEMU shows them; load, kernel log, and of each guest what it does and its console."""
@@ -102,6 +95,13 @@ class LabMachine:
     def view(self) -> str:
         """Every PCI function's driver, override, group and virtual functions, as text."""
         return self.run("sh", "-c", VIEW)
+
+    def tree(self) -> dict[str, str]:
+        """Every attribute of every PCI function, and the mediated devices."""
+        source = (Path(__file__).parent / "host_tree.py").read_bytes()
+        told = b"\nimport json\nprint(json.dumps(tree()))\n"
+        answer: dict[str, str] = json.loads(self.remote.run(["python3", "-"], data=source + told))
+        return answer
 
     def driver(self, address: str) -> str:
         line = next(line for line in self.view().splitlines() if line.startswith(address))
