@@ -37,7 +37,7 @@ def class_order(name: str) -> tuple[int, str]:
 
 
 def is_custom(name: str) -> bool:
-    return len(name) <= LONGEST and CUSTOM.match(name) is not None
+    return len(name) <= LONGEST and CUSTOM.fullmatch(name) is not None
 
 
 def is_trait(name: str) -> bool:
