@@ -74,10 +74,11 @@ class DeviceLedger:
     def burn_in(self, device: str, count: int, boot_id: str = "", known: Head | None = None) -> DeviceRecord:
         """An operator asked for it the `count`th time. Safe to repeat; waits until the control plane has the
         device's last certificate. `known`: where the control plane knows
-        the chain to be; counts where this host's own record was lost."""
+        the chain to be; counts where this host's own record was lost, be it damaged or gone."""
 
         def begun(record: DeviceRecord) -> DeviceRecord:
-            if device in self._damaged and known is not None:
+            lost = device in self._damaged or (not record.generation and not record.head.sequence)
+            if lost and known is not None:
                 record = record.model_copy(update={"head": known, "generation": known.generation})
             return device_record.burning_in(record, count, boot_id)
 

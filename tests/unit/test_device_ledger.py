@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from kcloud_common.certificate import NO_CERTIFICATE, Certificate
+from kcloud_common.certificate import Certificate
 from kcloud_common.errors import Conflict
 from kcloud_common.signing import fingerprint, public_key, sign, verify_chain
 from kcloud_compute.cleaning import Identity, certificate_of
@@ -228,10 +228,21 @@ def test_a_lost_record_can_take_up_the_chain_where_the_control_plane_knows_it(tm
     assert (made.sequence, made.previous, made.generation) == (7, "a" * 64, 5)
 
 
-def test_a_sound_record_does_not_listen_to_others_about_its_chain(ledger: DeviceLedger) -> None:
+def test_a_host_that_has_no_record_takes_the_chain_up_too(ledger: DeviceLedger) -> None:
     ledger.fail(DEVICE, "ill")
     ledger.burn_in(DEVICE, 1, BOOT, Head(sequence=6, hash="a" * 64, generation=5))
-    assert cleaned(ledger).previous == NO_CERTIFICATE
+    made = cleaned(ledger)
+    assert (made.sequence, made.previous, made.generation) == (7, "a" * 64, 5)
+
+
+def test_a_sound_record_does_not_listen_to_others_about_its_chain(ledger: DeviceLedger) -> None:
+    ledger.claim(DEVICE, CLAIM, 1)
+    ledger.release(DEVICE, BOOT)
+    cleaned(ledger)
+    ledger.accepted(DEVICE, 1)
+    ledger.fail(DEVICE, "ill")
+    ledger.burn_in(DEVICE, 1, BOOT, Head(sequence=6, hash="a" * 64, generation=5))
+    assert cleaned(ledger).sequence == 2
 
 
 def test_only_a_start_of_the_host_after_the_last_known_lease_counts_as_one(ledger: DeviceLedger) -> None:
