@@ -95,6 +95,8 @@ class ReleaseDevice:
     claim_id: UUID
     device: str = ""
     """Name of the slice; empty where only the journal may know it."""
+    generation: int = 0
+    """Of its lease, for a host that kept no ledger when the lease began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,10 @@ def assemble(given: Given, capabilities: Capabilities, epoch: int, events: Event
     sight = Sight(senses, View(_network(given), looking))
     seed = device_key.load_or_make(paths.certificate_key, hooks.checkpoint)
     cared = CaredHost(
-        given.sysfs, given.driver, slicer, journal, ledger, catalogue, lambda: sight.inventory.slices
-    )
+        given.sysfs, given.driver, slicer, journal, ledger, catalogue,
+        slices=sight.slices,
+        cutting=lambda: [decision.card.name for decision in sight.inventory.to_cut],
+    )  # fmt: skip
     signatory = Signatory(given.host_id, seed, now_utc)
     means = Means(
         paths=paths,

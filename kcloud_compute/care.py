@@ -7,7 +7,7 @@ its lease is over, and what is left is between the device and an operator.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,15 +19,16 @@ from kcloud_compute.cleaning import Identity, Job, Signatory, clean
 from kcloud_compute.device_ledger import DeviceLedger
 from kcloud_compute.device_record import DeviceRecord, Head
 from kcloud_compute.durable import Checkpoint, no_checkpoint
+from kcloud_compute.inventory import UNCLEAN
 from kcloud_compute.marks import domain_marks, marks
 from kcloud_compute.planner import LIVE
 from vfio.catalogue import Catalogue
-from vfio.errors import BindingError, DeviceGone, JournalDamaged, NotRestored, SysfsError
-from vfio.journal import Journal
-from vfio.lifecycle import Event, State
+from vfio.errors import BindingError, DeviceGone, JournalDamaged, NotRestored, NotViable, SysfsError
+from vfio.journal import ClaimRecord, Journal
+from vfio.lifecycle import LEASED, Event, State
 from vfio.offer import seated_link
 from vfio.sanitise.pipeline import Means, NotYet, Tool, Unclean
-from vfio.sanitise.subject import Subject, functions_of
+from vfio.sanitise.subject import RECREATED_KINDS, Subject, functions_of
 from vfio.scan import boot_id
 from vfio.slices.model import Kind, Sight, Slice
 from vfio.slices.slicer import Slicer
@@ -58,8 +59,10 @@ class Host:
     journal: Journal
     ledger: DeviceLedger
     catalogue: Catalogue
-    slices: Callable[[], Mapping[str, Slice]]
-    """As last seen, by name."""
+    slices: Callable[[], Mapping[str, Slice] | None]
+    """As last seen, by name; None before they could be read."""
+    cutting: Callable[[], Collection[str]] = tuple
+    """Names of cards that are to be cut now: what is not there may be there soon."""
 
 
 class Care:
@@ -72,8 +75,11 @@ class Care:
 
     def prepare(self, action: PrepareDevice) -> None:
         """Raises StaleLease, NotAllowed, and what Slicer.prepare raises."""
-        self._host.ledger.claim(action.slice.name, action.claim_id, action.generation)
-        self._checkpoint("lease noted")
+        record = self._host.ledger.of(action.slice.name)
+        if record.state not in UNCLEAN or record.claim_id != action.claim_id:
+            self._host.ledger.claim(action.slice.name, action.claim_id, action.generation)
+            self._checkpoint("lease noted")
+        # Else its lease is over, and only its entry in the journal is damaged: this writes a new one.
         self._host.slicer.prepare(action.claim_id, action.slice)
 
     def release(self, action: ReleaseDevice) -> None:
@@ -85,13 +91,17 @@ class Care:
             # Of a device that nobody knows by name: a claim of before there were slices, whose card is gone.
             host.slicer.release(action.claim_id)
             return
+        if record.state in LEASED and record.claim_id not in (None, action.claim_id):
+            # The device is another claim's by now, who must not lose it: only the journal's entry goes.
+            host.slicer.release(action.claim_id)
+            return
         if record.state is State.FREE and not record.generation:
             # Claimed before this host kept a ledger.
-            host.ledger.claim(device, action.claim_id, 0)
-        if record.state is not State.QUARANTINED:
-            self._clean(host.ledger.release(device, self._boot()), action.claim_id)
-        if host.ledger.of(device).state is State.QUARANTINED:
+            host.ledger.claim(device, action.claim_id, action.generation)
+        if record.state is State.QUARANTINED:
             self._give_back(device, action.claim_id)
+        else:
+            self._clean(host.ledger.release(device, self._boot()), action.claim_id)
 
     def clean(self, action: CleanDevice) -> None:
         """A cleaning that was interrupted, or a burn-in."""
@@ -126,19 +136,19 @@ class Care:
             certificate = clean(host.sysfs, host.ledger, self._signatory, job)
         except Unclean as error:
             log.error("device_quarantined", extra={"device": device, "reason": error.evidence})
-        except DeviceGone as error:
-            self.quarantine(device, f"it is gone: {error}")
+        except _NOT_THE_HOSTS as error:
+            self.quarantine(device, f"it could not be taken to be cleaned: {error}")
         else:
             facts = {"device": device, "grade": certificate.grade, "certificate": certificate.sequence}
             log.info("device_clean", extra={**facts, "lease": certificate.generation})
+            return
+        self._give_back(device, claim_id)
 
     def _job(self, record: DeviceRecord, claim_id: UUID) -> Job:
         """With the device bound to vfio-pci, where its kind is bound at all: a driver of the host's must not
-        look at what a guest has left. DeviceGone when it is not there."""
+        look at what a guest has left."""
         host = self._host
-        found = host.slices().get(record.device)
-        if found is None:
-            raise DeviceGone(f"{record.device} is not among this host's devices", ())
+        found = self._found(record.device, claim_id)
         host.slicer.prepare(claim_id, found)
         sight = host.slicer.look()
         return Job(
@@ -147,6 +157,31 @@ class Care:
             means=self._means(found, record, claim_id),
             give_back=lambda: host.slicer.release(claim_id),
         )
+
+    def _found(self, device: str, claim_id: UUID) -> Slice:
+        """NotYet for one that will be there at the next look, DeviceGone for one that is gone."""
+        host = self._host
+        seen = host.slices()
+        if seen is None:
+            raise NotYet("the host's devices could not be read yet")
+        if (found := seen.get(device)) is not None:
+            return found
+        held = self._held(claim_id)
+        if held is not None and held.slice is not None and held.slice.kind in RECREATED_KINDS:
+            # A cleaning was stopped after it had taken the slice away, and before it had made it anew.
+            host.slicer.release(claim_id)
+            raise NotYet(f"{device} had been taken away, and was made anew just now")
+        if held is None and (cards := host.cutting()):
+            raise NotYet(f"{device} is not there, and {', '.join(sorted(cards))} is to be cut first")
+        raise DeviceGone(f"{device} is not among this host's devices", ())
+
+    def _held(self, claim_id: UUID) -> ClaimRecord | None:
+        """What the claim holds by the journal since this boot: a reboot undoes it."""
+        try:
+            claim = self._host.journal.read(claim_id)
+        except JournalDamaged:
+            return None
+        return claim if claim is not None and claim.boot_id == boot_id(self._host.sysfs) else None
 
     def _subject(self, found: Slice, record: DeviceRecord, sight: Sight) -> Subject:
         catalogue, devices = self._host.catalogue, sight.snapshot.devices
@@ -226,6 +261,10 @@ class Care:
         """Which claim the journal still holds on it."""
         claims = self._host.journal.records().items()
         return next((id for id, claim in claims if claim.slice and claim.slice.name == device), None)
+
+
+_NOT_THE_HOSTS = (DeviceGone, NotViable, NotRestored)
+"""What another attempt would not change, and no tool of the host's is to blame for."""
 
 
 def now_utc() -> datetime:

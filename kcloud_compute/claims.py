@@ -20,6 +20,7 @@ class Ending:
 
     id: UUID
     device: str = ""
+    generation: int = 0
     mend: ClaimWant | None = None
 
 
@@ -54,8 +55,9 @@ def is_stale(claim: ClaimWant, observed: Observed) -> bool:
 
 
 def may_come(claim: ClaimWant, observed: Observed) -> bool:
-    """Whether a slice that is not there may be there soon: a card is to be cut still."""
-    return claim.device not in observed.offered and any(each.act for each in observed.decisions)
+    """Whether a slice that is not there may be there soon: a card is to be cut still, or nothing was read."""
+    coming = not observed.scanned or any(each.act for each in observed.decisions)
+    return coming and claim.device not in observed.offered
 
 
 def is_ready(claim: ClaimWant, observed: Observed) -> bool:
@@ -121,7 +123,8 @@ def claims_to_release(
         held, claim = observed.claims[id], wanted.get(id)
         if not in_use.intersection(_held_marks(held, observed)):
             device = held.device or (claim.device if claim else "")
-            endings.append(Ending(id, device, claim if held.damaged else None))
+            generation = claim.generation if claim else 0
+            endings.append(Ending(id, device, generation, claim if held.damaged else None))
     return tuple(endings)
 
 

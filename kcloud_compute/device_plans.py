@@ -35,7 +35,9 @@ def _of_device(record: DeviceRecord, want: DeviceWant, observed: Observed) -> It
         yield QuarantineDevice(name, evidence)
     elif state is State.SANITISING and record.burn_in is not None:
         yield CleanDevice(name, record.burn_in)
-    elif state in (State.QUARANTINED, State.FREE) and want.release_count > record.release_count:
+    elif want.release_count > record.release_count and (
+        state is State.QUARANTINED or (state is State.FREE and name not in _held(observed))
+    ):
         yield CleanDevice(name, want.release_count, want.chain)
     elif state is State.FREE and want.maintenance and name not in _held(observed):
         yield MaintainDevice(name, True)

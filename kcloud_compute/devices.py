@@ -1,5 +1,6 @@
 """Decides what a report says of cards and slices, from one look, the ledger and the claims. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from uuid import UUID
 
@@ -140,13 +141,26 @@ def health_report(reading: Reading | None, seat: Link | None) -> Health | None:
     )
 
 
+_ASLEEP = frozenset({"link-slower", "link-lost"})
+"""A card that saves power looks like this as well: slow, or too deep asleep to be asked for its link."""
+
+
 def ill(before: Mapping[str, Reading], inventory: Inventory) -> dict[str, str]:
     """Cards that show a fault, with the evidence, by name. `before`: their readings when they were well."""
     found, cards = {}, inventory.cards()
     for name, reading in inventory.health.items():
-        if bad := faults(judge(before.get(name), reading, cards[name].link)):
-            found[name] = "; ".join(finding.evidence for finding in bad)
+        findings = faults(judge(before.get(name), reading, cards[name].link))
+        if bad := [finding.evidence for finding in findings if finding.code not in _ASLEEP]:
+            found[name] = "; ".join(bad)
     return found
+
+
+def burn_ins(inventory: Inventory, records: Mapping[str, DeviceRecord]) -> Counter[str]:
+    """Done on each card and its slices, by the card's name."""
+    done: Counter[str] = Counter()
+    for name, each in inventory.slices.items():
+        done[each.card] += records[name].release_count if name in records else 0
+    return done
 
 
 def _link(link: Link | None) -> PcieLink | None:

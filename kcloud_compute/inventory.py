@@ -1,7 +1,7 @@
 """What this host has for guests, from one look: cards, how each is cut, what the layout wants of each."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -12,7 +12,7 @@ from vfio.catalogue import Catalogue
 from vfio.device import Snapshot
 from vfio.health import Reading
 from vfio.health_reading import read
-from vfio.layout import CardNow, Decision, plan_layout, wanted
+from vfio.layout import CardNow, Decision, described, drift, plan_layout, wanted
 from vfio.lifecycle import State
 from vfio.offer import Refusal, offers
 from vfio.rules import OfferRule
@@ -103,6 +103,22 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
         shape=read_shape(looking.sysfs),
         functions=_facts(sight, slices.values()),
     )
+
+
+def keep_claimed(
+    inventory: Inventory, claimed: Collection[str], plan_of: Callable[[Card], Plan]
+) -> Inventory:
+    """Without cuts that would take slices away from servers that are still to get them. `claimed`: names."""
+    cards = {inventory.slices[name].card for name in claimed if name in inventory.slices}
+    return replace(inventory, decisions=tuple(_kept(each, cards, plan_of) for each in inventory.decisions))
+
+
+def _kept(decision: Decision, cards: Collection[str], plan_of: Callable[[Card], Plan]) -> Decision:
+    card, plan = decision.card, decision.plan
+    if not decision.act or decision.drift or card.name not in cards or plan_of(card) == plan:
+        return decision
+    why = "a server that was placed here is still to get a slice of it"
+    return replace(decision, act=False, drift=drift(card, plan, described(plan_of(card)), why))
 
 
 def _facts(sight: Sight, slices: Iterable[Sequence[Slice]]) -> dict[str, FunctionFacts]:

@@ -48,6 +48,8 @@ class Observed:
     claims: Mapping[UUID, Held] = field(default_factory=dict)
     offered: Mapping[str, Slice] = field(default_factory=dict)
     """Slices that the operator's rules and the layout let guests have, by name."""
+    scanned: bool = True
+    """Whether the host's devices could ever be read; else nothing follows from what is not offered."""
     decisions: tuple[Decision, ...] = ()
     """What the layout wants of each card."""
     devices: Mapping[str, DeviceRecord] = field(default_factory=dict)

@@ -126,7 +126,7 @@ def _removal(want: ServerWant, wants: Mapping[UUID, ServerWant], observed: Obser
         if claim.mend is not None:  # the journal's entry is damaged; preparing again mends it
             mended = slice_of(claim.mend, observed)
             actions.append(PrepareDevice(want.id, claim.id, mended, claim.mend.generation))
-        actions.append(ReleaseDevice(want.id, claim.id, claim.device))
+        actions.append(ReleaseDevice(want.id, claim.id, claim.device, claim.generation))
     if want.id in observed.folders:
         actions.append(RemoveFiles(want.id))
     return tuple(actions)

@@ -1,7 +1,7 @@
 """Keeps the host in view: rescans devices when due, keeps the guests' network up, says what is wrong."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -9,13 +9,21 @@ from hypervisor_drivers.driver import DriverError
 from hypervisor_drivers.spec import NetworkSpec
 from kcloud_common.wire import LayoutWant
 from kcloud_compute.cuts import card_layouts
-from kcloud_compute.devices import ill
-from kcloud_compute.inventory import Inventory, Known, Looking, log_drift, log_refusals, take_inventory
+from kcloud_compute.devices import burn_ins, ill
+from kcloud_compute.inventory import (
+    Inventory,
+    Known,
+    Looking,
+    keep_claimed,
+    log_drift,
+    log_refusals,
+    take_inventory,
+)
 from kcloud_compute.observe import Senses, observe
 from kcloud_compute.observed import Observed
 from vfio.errors import SysfsError
 from vfio.health import Reading
-from vfio.slices.model import Plan
+from vfio.slices.model import Plan, Slice
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +52,9 @@ class Sight:
         self._network_up = False
         self._layout: LayoutWant | None = None
         self._refused: dict[str, tuple[Plan, str]] = {}
-        self._well: dict[str, Reading] = {}
+        self._scanned = False
+        self._well: dict[str, tuple[int, Reading]] = {}
+        """Of each card the burn-ins done, and its first reading since: who passed one begins anew."""
         self._ill: dict[str, str] = {}
 
     def refused(self, card: str, plan: Plan, why: str) -> None:
@@ -52,26 +62,37 @@ class Sight:
         self._refused[card] = plan, why
         self.rescan()
 
+    def slices(self) -> Mapping[str, Slice] | None:
+        """By name, as last seen; None before the devices could be read at all."""
+        return self.inventory.slices if self._scanned else None
+
     def rescan(self) -> None:
         """Bindings have changed: scan at the next look."""
         self._rescan_at = 0.0
 
     def look(
-        self, now: float, consoles: Mapping[UUID, int], layout: LayoutWant | None = None
+        self,
+        now: float,
+        consoles: Mapping[UUID, int],
+        layout: LayoutWant | None = None,
+        claimed: Collection[str] = (),
     ) -> Observed | None:
-        """None while the hypervisor or the kernel does not answer."""
+        """None while the hypervisor or the kernel does not answer. `claimed`: names of slices that servers
+        are to get."""
         problems: list[str] = []
         if layout != self._layout:
             self._layout, self._refused = layout, {}
             self.rescan()
         self._scan(now, problems)
+        if self.inventory.to_cut:
+            self.inventory = keep_claimed(self.inventory, claimed, self._view.looking.slicer.plan)
         if cutting := [decision.card.name for decision in self.inventory.to_cut]:
             # New guests would come to cards that are not what placement thinks they are.
             problems.append(f"layout: {', '.join(cutting)} to be cut first")
         observed = None
         try:
             observed = observe(self._senses, self.inventory, consoles)
-            observed = replace(observed, ill=self._ill)
+            observed = replace(observed, ill=self._ill, scanned=self._scanned)
             self._raise_network()
         except DriverError as error:
             self._network_up = False
@@ -85,17 +106,20 @@ class Sight:
         if now < self._rescan_at:
             return
         try:
-            known = Known(card_layouts(self._layout), self._senses.devices.all(), self._refused)
+            records = self._senses.devices.all()
+            known = Known(card_layouts(self._layout), records, self._refused)
             fresh = take_inventory(self._view.looking, known)
         except SysfsError as error:
             problems.append(f"devices: {error}")
             return
         log_refusals(self.inventory.refusals, fresh.refusals)
         log_drift(self.inventory.unsettled, fresh.unsettled)
-        self.inventory = fresh
+        self.inventory, self._scanned = fresh, True
+        done = burn_ins(fresh, records)
         for name, reading in fresh.health.items():
-            self._well.setdefault(name, reading)
-        self._ill = ill(self._well, fresh)
+            if name not in self._well or self._well[name][0] != done[name]:
+                self._well[name] = done[name], reading
+        self._ill = ill({name: reading for name, (_, reading) in self._well.items()}, fresh)
         self._rescan_at = now + self._view.rescan_interval
 
     def _raise_network(self) -> None:

@@ -94,7 +94,9 @@ class Turns:
         self._consoles = {id: count for id, count in self._consoles.items() if id in assigned}
         for want in assignment.servers:
             self._supersede(want)
-        observed = parts.sight.look(now, self._consoles, assignment.layout)
+        present = (want for want in assignment.servers if want.presence is Presence.PRESENT)
+        claimed = {claim.device for want in present for claim in want.claims}
+        observed = parts.sight.look(now, self._consoles, assignment.layout, claimed)
         if observed is None:
             self._report_trouble()
             return RETRY

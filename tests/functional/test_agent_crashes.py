@@ -108,7 +108,8 @@ def play(folder: Path, story: str, kill: Checkpoint, arm: Callable[[Bench], None
         ask(bench)
         assert doomed.ended.wait(20), "it was not killed"
         assert isinstance(doomed.error, Killed | Crash), repr(doomed.error)
-        bench.agent()
+        # What the dead one said last must not be taken for the next one's word.
+        assert bench.agent().wait_ready(20)
         goal(bench)
         delete(bench)
         is_clean(bench)
