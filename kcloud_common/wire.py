@@ -5,6 +5,7 @@ time something changed). Nothing here is an order: every field is state, so a me
 or late. Sizes: memory in MiB, disk in GiB, file sizes in bytes; times are RFC 3339 in UTC.
 """
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -210,11 +211,18 @@ class Assignment(Wire):
 
 # --- up: what the host has ---------------------------------------------------------------------------
 # What a host says is shown to others, and kept for as long as the host is: texts are cut, not refused, for a
-# report that is refused for its words would also hide what it says of servers. NULs, as they stand in the
-# serial numbers of odd cards, are in no text that PostgreSQL keeps.
+# report that is refused for its words would also hide what it says of servers. Left out is what steers an
+# operator's terminal, or turns the order of letters round; and NULs, which PostgreSQL does not keep.
 
-Word = Annotated[str, AfterValidator(lambda text: text[:255].replace("\0", " "))]
-Words = Annotated[str, AfterValidator(lambda text: text[:4096].replace("\0", " "))]
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _cut(length: int) -> AfterValidator:
+    return AfterValidator(lambda text: _STEERING.sub(" ", text[:length]))
+
+
+Word = Annotated[str, _cut(255)]
+Words = Annotated[str, _cut(4096)]
 Amount = Annotated[int, Field(ge=0, lt=2**31)]
 Counter = Annotated[int, Field(ge=0, lt=2**63)]
 

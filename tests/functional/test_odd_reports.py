@@ -131,7 +131,9 @@ def test_a_host_with_a_new_key_each_time_is_not_believed_for_ever(any_database: 
 
 
 def test_a_serial_number_with_nuls_keeps_no_report_out(any_database: Database) -> None:
-    odd = DeviceReport.model_validate({**gpu(CARD).model_dump(), "serial": "1\x002", "reason": "\x00"})
+    odd = DeviceReport.model_validate(
+        {**gpu(CARD).model_dump(), "serial": "1\x002", "reason": "a\x1b[2Jb\u202ec\nd"}
+    )
     card = CardReport(
         name=CARD, address="\x00", vendor_id="10de", product_id="2331", drift="a\x00b", serial="\x00"
     )
@@ -139,7 +141,8 @@ def test_a_serial_number_with_nuls_keeps_no_report_out(any_database: Database) -
         accelerator.sync_devices(session, HOST, [odd])
         accelerator.sync_cards(session, HOST, [card])
     with any_database.reading() as session:
-        assert device(session, CARD).serial == "1 2"
+        row = device(session, CARD)
+        assert (row.serial, row.reason) == ("1 2", "a [2Jb c\nd"), "nor does it steer a terminal"
 
 
 def test_cards_that_a_host_makes_up_keep_the_database_busy_for_no_longer_than_real_ones() -> None:
