@@ -47,7 +47,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--file", type=Path, help="certificates as `certificates --json` has written them; no cloud is asked"
     )
     verify.add_argument("--keys", type=Path, metavar="FILE", help="the keys to trust, instead of the cloud's")
-    verify.add_argument("--part", action="store_true", help="the first certificates may be missing")
+    verify.add_argument(
+        "--part", action="store_true", help="others may be missing, as for tenants, who see their own"
+    )
 
 
 def _named(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -44,6 +44,10 @@ def test_a_piece_of_a_chain_is_verified_where_that_is_asked_for() -> None:
     piece = write_chain(chain()[1:])
     assert verify(piece, GIVEN).status == BROKEN
     assert verify(piece, GIVEN, whole=False).status == GOOD
+    with_a_gap = [each for each in chain(4) if each.sequence != 3]
+    assert verify(write_chain(with_a_gap), GIVEN).status == BROKEN
+    assert verify(write_chain(with_a_gap), GIVEN, whole=False).status == GOOD
+    assert verify(write_chain(reversed(with_a_gap)), GIVEN, whole=False).status == BROKEN
 
 
 def test_chains_of_several_devices_are_verified_each_by_itself() -> None:
