@@ -7,7 +7,7 @@ import pytest
 
 from kcloud_cli.lab import guest, host
 from kcloud_common.errors import KcloudError
-from tests.lab.control import EmulatorHung
+from tests.lab.control import Control, EmulatorHung, start_control
 from tests.lab.machine import LabMachine, connect
 
 NAME = "test-lab"
@@ -69,3 +69,22 @@ def lab() -> Iterator[LabMachine]:
 @pytest.fixture(scope="session")
 def tiny_image() -> Path:
     return guest.guest_image("tiny")
+
+
+@pytest.fixture(scope="session")
+def control(lab: LabMachine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Control]:
+    """A cloud whose one host is the lab host."""
+    started = start_control(tmp_path_factory.mktemp("control"))
+    try:
+        started.enroll(f"root@127.0.0.1:{lab.host.ssh_port}", lab.host.key)
+        yield started
+    finally:
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def image(control: Control, tiny_image: Path) -> str:
+    made = control.demo.image.create_image(
+        "tiny", data=tiny_image.read_bytes(), disk_format="qcow2", container_format="bare"
+    )
+    return str(made.id)

@@ -1,10 +1,12 @@
 """A control plane on this machine's loopback without hosts of its own: the lab host is its only one."""
 
 import contextlib
+import json
 import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import openstack
 import openstack.config
@@ -15,10 +17,13 @@ from openstack.compute.v2.server import Server
 from kcloud_cli.lab.machine import NPU_ADDRESS
 from tests.e2e.cloud import free_port
 from tests.e2e.processes import BIN, Deadline, Process, eventually
+from tests.lab.lab_cards import LABVGPU, NVME
 
 HOST = "lab-host"
 RESOURCE_CLASS = "CUSTOM_NPU"
-OFFER = f"devices.offer=address:{NPU_ADDRESS}={RESOURCE_CLASS}"
+CUT_CARDS = {LABVGPU: "kind:gpu", NVME: "kind:npu,CUSTOM_LAB_NPU"}
+"""Cards of which slices go to guests, and what they are."""
+OFFERS = {NPU_ADDRESS: RESOURCE_CLASS, **CUT_CARDS}
 
 
 class EmulatorHung(AssertionError):
@@ -49,9 +54,15 @@ class Control:
     def enroll(self, ssh: str, key: Path) -> str:
         port = self.process.wait_ready().rsplit(":", 1)[1]
         api = f"http://10.0.2.2:{port}"
+        offers = [f"devices.offer=address:{address}={what}" for address, what in OFFERS.items()]
+        settings = [word for offer in offers for word in ("--set", offer)]
         return self.kcloud(
-            "host", "enroll", HOST, "--ssh", ssh, "--key", str(key), "--api-url", api, "--set", OFFER
+            "host", "enroll", HOST, "--ssh", ssh, "--key", str(key), "--api-url", api, *settings
         )
+
+    def ask(self, *words: str) -> Any:  # noqa: ANN401 - JSON
+        """What the operator's command line prints with --json."""
+        return json.loads(self.kcloud(*words, "--json"))
 
     def boot(self, name: str, image: str, flavor: Flavor) -> Server:
         """A server, once it is ACTIVE or ERROR."""

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 from openstack.compute.v2.flavor import Flavor
 
 from kcloud_cli.lab.machine import NPU_ADDRESS
 from tests.e2e.processes import eventually
-from tests.lab.control import HOST, RESOURCE_CLASS, Control, start_control
+from tests.lab.control import HOST, RESOURCE_CLASS, Control
+from tests.lab.leftovers import assert_nothing_left
 from tests.lab.machine import LabMachine
 
 pytestmark = [
@@ -21,25 +21,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def control(lab: LabMachine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Control]:
-    """A cloud whose one host is the lab host."""
-    started = start_control(tmp_path_factory.mktemp("control"))
-    try:
-        started.enroll(f"root@127.0.0.1:{lab.host.ssh_port}", lab.host.key)
-        yield started
-    finally:
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def image(control: Control, tiny_image: Path) -> str:
-    made = control.demo.image.create_image(
-        "tiny", data=tiny_image.read_bytes(), disk_format="qcow2", container_format="bare"
-    )
-    return str(made.id)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +63,12 @@ def test_a_guest_sees_its_device_reads_it_by_dma_and_leaves_no_trace(
 
     control.delete(server)
     assert_nothing_left(control, lab, before)
+    certified = ("--server", str(server.id))
+    (certificate,) = control.ask("device", "certificates", *certified)["certificates"]
+    assert (certificate["device"], certificate["grade"]) == (provider, "C")
+    steps = {step["name"]: step["outcome"] for step in certificate["steps"]}
+    assert steps["reset"] == steps["verify"] == "done"
+    assert "verified: 1" in control.kcloud("device", "verify", *certified, "--part")
 
 
 def test_the_one_device_goes_to_one_server_then_to_the_next(
@@ -129,17 +116,3 @@ def test_a_server_survives_the_reboot_of_its_host(
     )
     control.delete(server)
     assert_nothing_left(control, lab, before)
-
-
-def assert_nothing_left(control: Control, lab: LabMachine, before: str) -> None:
-    """The host's devices read as before, and neither it nor the control plane holds anything."""
-    assert lab.view() == before
-    assert lab.run("virsh", "list", "--all", "--name").split() == []
-    assert control.allocations() == {}
-    state = "/var/lib/kcloud/compute"
-    assert lab.run("ls", f"{state}/servers", f"{state}/journal").split() == [
-        f"{state}/journal:",
-        f"{state}/servers:",
-    ]
-    links = lab.run("ip", "-o", "link")
-    assert not re.search(r"\b(vnet|tap)\d+", links), links
