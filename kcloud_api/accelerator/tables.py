@@ -14,7 +14,11 @@ class DeviceRow(SQLModel, table=True):
     lease on: what it must be cleaned of is not forgotten because a report left it out."""
 
     __tablename__ = "accelerator_device"
-    __table_args__ = (Index("ux_accelerator_device_host_name", "host_id", "name", unique=True),)
+    __table_args__ = (
+        Index("ux_accelerator_device_host_name", "host_id", "name", unique=True),
+        Index("ix_accelerator_device_product", "vendor_id", "product_id", "kind", "resource_class"),
+        Index("ix_accelerator_device_state", "state", "host_id", "name"),
+    )
 
     id: UUID = Field(primary_key=True)
     """Made from host and name, so that a device that comes back has its id again."""

@@ -89,8 +89,13 @@ def shared_out(wants: Sequence[Wanted], given: Sequence[Given]) -> tuple[int | N
                 return True
         return False
 
-    for wish in range(len(wants)):
-        find(wish, set())
+    for wish, wanted in enumerate(wants):
+        free = (place for place, each in enumerate(given) if place not in taken and _serves(each, wanted))
+        # Most wishes are fulfilled at once; only the others need somebody to move.
+        if (place := next(free, None)) is not None:
+            taken[place] = wish
+        else:
+            find(wish, set())
     return tuple(taken.get(place) for place in range(len(given)))
 
 
