@@ -75,12 +75,13 @@ class Care:
 
     def prepare(self, action: PrepareDevice) -> None:
         """Raises StaleLease, NotAllowed, and what Slicer.prepare raises."""
-        record = self._host.ledger.of(action.slice.name)
+        wanted = action.slice
+        record = self._host.ledger.of(wanted.name)
         if record.state not in UNCLEAN or record.claim_id != action.claim_id:
-            self._host.ledger.claim(action.slice.name, action.claim_id, action.generation)
+            self._host.ledger.claim(wanted.name, action.claim_id, action.generation, wanted.card)
             self._checkpoint("lease noted")
         # Else its lease is over, and only its entry in the journal is damaged: this writes a new one.
-        self._host.slicer.prepare(action.claim_id, action.slice)
+        self._host.slicer.prepare(action.claim_id, wanted)
 
     def release(self, action: ReleaseDevice) -> None:
         """Raises NotYet while the device is still used."""

@@ -45,10 +45,10 @@ class DeviceLedger:
         with self._lock:
             return dict(self._records)
 
-    def claim(self, device: str, claim_id: UUID, generation: int) -> DeviceRecord:
+    def claim(self, device: str, claim_id: UUID, generation: int, card: str = "") -> DeviceRecord:
         """A lease begins, or goes on. StaleLease below the newest lease seen, and for another claim with the
         same number; vfio.lifecycle.NotAllowed for a device that is not free. Safe to repeat."""
-        return self._change(device, lambda record: device_record.claimed(record, claim_id, generation))
+        return self._change(device, lambda record: device_record.claimed(record, claim_id, generation, card))
 
     def happened(self, device: str, event: Event) -> DeviceRecord:
         """START, STOP, WITHDRAW and RETURN, which carry nothing."""

@@ -37,6 +37,8 @@ class DeviceRecord(BaseModel):
 
     version: Literal[1] = 1
     device: str
+    card: str = ""
+    """That it is a slice of, as far as this is known: after a reboot the slice itself may not be there."""
     state: State = State.FREE
     generation: int = Field(default=0, ge=0)
     """Of the newest lease that was seen."""
@@ -64,7 +66,7 @@ def changed(record: DeviceRecord, event: Event, **facts: object) -> DeviceRecord
     return record.model_copy(update={"state": after(record.state, event), **facts})
 
 
-def claimed(record: DeviceRecord, claim_id: UUID, generation: int) -> DeviceRecord:
+def claimed(record: DeviceRecord, claim_id: UUID, generation: int, card: str = "") -> DeviceRecord:
     """Lease 0 is of a control plane that does not number them, and is not fenced among its like."""
     newest, device = record.generation, record.device
     if generation < newest:
@@ -73,7 +75,8 @@ def claimed(record: DeviceRecord, claim_id: UUID, generation: int) -> DeviceReco
         return record
     if generation and generation == newest:
         raise StaleLease(f"{device}: lease {generation} was another claim's, {record.claim_id or 'ended'}")
-    return changed(record, Event.CLAIM, claim_id=claim_id, generation=generation, reason="")
+    facts = {"claim_id": claim_id, "generation": generation, "card": card or record.card}
+    return changed(record, Event.CLAIM, **facts, reason="")
 
 
 def released(record: DeviceRecord, boot_id: str) -> DeviceRecord:

@@ -143,9 +143,10 @@ def _busy(looking: Looking, known: Known, now: CardNow, slices: Sequence[Slice],
         return ""  # plan_layout says so
     if plan == now.plan and now.stands:
         return ""
-    for name in dict.fromkeys((now.card.name, *(each.name for each in slices))):
-        record = known.records.get(name)
-        if record is not None and record.state in UNCLEAN:
+    names = {now.card.name, *(each.name for each in slices)}
+    for name, record in known.records.items():
+        # By its card too: after a reboot a slice is not there, and is no cleaner for that.
+        if record.state in UNCLEAN and (name in names or record.card == now.card.name):
             return f"{name} is {record.state}"
     return looking.slicer.busy(now.card, plan, sight)
 

@@ -180,11 +180,15 @@ def test_a_hypervisor_that_falls_silent_during_a_cleaning_delays_it_only(bench: 
     bench.agent()
     bench.plane.assign(want())
     bench.plane.wait_server(SERVER, runs)
-    bench.host.open(GPU[0])
+    root = bench.host.sysfs().root
+    group = (root / f"sys/bus/pci/devices/{GPU[0]}/iommu_group").resolve().name
+    process = root / "proc/4711"
+    (process / "fd").mkdir(parents=True)
+    (process / "fd/9").symlink_to(f"/dev/vfio/{group}")
     bench.plane.assign(absent(SERVER, gpu_claim()))
     wait_state(bench, DeviceState.SANITISING)
     bench.driver.lose_connection()
-    bench.host.close(GPU[0])
+    shutil.rmtree(process)
     bench.plane.wait("it is told", lambda: bool(bench.plane.reports[-1].problems))
     bench.driver.find_connection()
     bench.plane.wait_server(SERVER, is_gone)
@@ -234,5 +238,38 @@ def test_a_card_is_not_cut_under_a_server_that_is_to_get_it(tmp_path: Path, plan
         bench.plane.assign(leaving(server), layout=layout(match, wanted))
         bench.plane.wait_server(server.id, is_gone)
         bench.plane.wait("it is cut", lambda: len(devices(bench)) == 2)
+    finally:
+        bench.close()
+
+
+def test_a_quarantined_slice_does_not_become_part_of_a_free_card_by_a_reboot(
+    tmp_path: Path, plane: ControlPlane
+) -> None:
+    bench = Bench(tmp_path, plane, partial(build, "rngd-x1"))
+    wanted, match, _ = CUTS["rngd-x1"]
+    try:
+        agent = bench.agent()
+        first, _ = cut(bench, layout(match, wanted))
+        server = holding(first)
+        bench.plane.assign(server, layout=layout(match, wanted))
+        bench.plane.wait_server(SERVER, runs)
+        bench.host.fail("*/reset", 5, times=9)
+        bench.plane.assign(leaving(server), layout=layout(match, wanted))
+        bench.plane.wait_server(SERVER, is_gone)
+        agent.stop()
+        bench.host.relent()
+        bench.host.reboot()
+        bench.plane.assign()
+        before = len(bench.plane.reports)
+        bench.agent()
+        bench.plane.wait(
+            "it is seen again", lambda: len(bench.plane.reports) > before and first.name in devices(bench)
+        )
+        assert devices(bench)[first.name].state is DeviceState.QUARANTINED
+        assert DeviceState.FREE not in {each.state for each in devices(bench).values()}
+        assert "quarantined" in bench.plane.reports[-1].cards[0].drift
+        bench.plane.assign(devices=(DeviceWant(name=first.name, release_count=1),))
+        bench.plane.wait("whole", lambda: [each.card for each in devices(bench).values()] == [""])
+        assert DeviceLedger(bench.state / "devices").of(first.name).state is State.FREE
     finally:
         bench.close()
