@@ -217,6 +217,9 @@ def _killed(life: Life, card: str, chance: random.Random) -> Kill | None:
     try:
         found = _found(life.bench)
         quarantined = _repeat(life, acts[-1]) if then == "repeat" else _undo(life)
+        if (unfinished := life.bench.records()) and all(name.endswith(".tmp") for name in unfinished):
+            # No record, but what a write had begun: it goes with the next life.
+            _repeat(life, "apply")
         if life.bench.picture() != before:
             wrong = "the card is not as it was: " + " ".join(
                 sorted({path for path, _ in life.bench.picture().items() ^ before.items()})
