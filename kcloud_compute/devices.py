@@ -141,8 +141,8 @@ def health_report(reading: Reading | None, seat: Link | None) -> Health | None:
     )
 
 
-_ASLEEP = frozenset({"link-slower", "link-lost"})
-"""A card that saves power looks like this as well: slow, or too deep asleep to be asked for its link."""
+_ASLEEP = frozenset({"link-lost"})
+"""A card that saves power looks like this as well: too deep asleep to be asked for its link."""
 
 
 def ill(before: Mapping[str, Reading], inventory: Inventory) -> dict[str, str]:

@@ -106,7 +106,8 @@ def _server_plan(
         actions = (*_artefacts(want, observed, host), *_power_on(want, observed, host))
     except Unfit as error:
         words = "Its host cannot give the server the machine that its flavor asks for."
-        return ServerPlan(want, obstacle=_fault("shape_unfit", words, str(error)))
+        # Hugepages that another server has just left are free at the next look.
+        return ServerPlan(want, obstacle=_fault("shape_unfit", words, str(error), permanent=False))
     holders.take(want)
     return ServerPlan(want, actions)
 

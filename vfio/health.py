@@ -93,8 +93,8 @@ def faults(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _link_findings(before: Reading | None, now: Reading, seat: Link | None) -> list[Finding]:
-    """A link that saves power is slower, never narrower. So a narrow one is a fault; a slow one is a fault
-    only when it was faster before."""
+    """A link that saves power is slower, never narrower: a narrow one is a fault, a slow one only a sign. A
+    card that was just reset idles, and most idle at the lowest speed."""
     if now.link is None:
         if before is not None and before.link is not None:
             return [Finding("link-lost", Weight.FAULT, f"{now.address} had a link of {_link(before.link)}")]
@@ -105,7 +105,7 @@ def _link_findings(before: Reading | None, now: Reading, seat: Link | None) -> l
         found.append(Finding("link-narrow", Weight.FAULT, what))
     if before is not None and before.link is not None and now.link.speed < before.link.speed:
         what = f"{now.address} fell from {_link(before.link)} to {_link(now.link)}"
-        found.append(Finding("link-slower", Weight.FAULT, what))
+        found.append(Finding("link-slower", Weight.SIGN, what))
     elif seat is not None and now.link.speed < seat.speed:
         what = f"{now.address} runs at {now.link.speed:g} of {seat.speed:g} GT/s"
         found.append(Finding("link-slow", Weight.SIGN, what))

@@ -181,7 +181,6 @@ def unclean(place: World, **facts: object) -> Unclean:
         (Harm(errors={"fatal": 1}), "1 new fatal errors"),
         (Harm(errors={"nonfatal": 2}), "2 new nonfatal errors"),
         (Harm(link=(16.0, 8)), "8 lanes of 16"),
-        (Harm(link=(8.0, 16)), "fell from 16 GT/s x16 to 8 GT/s x16"),
     ],
 )
 def test_a_reset_that_harms_is_found_by_what_the_device_shows(gpu: World, harm: Harm, evidence: str) -> None:
@@ -192,6 +191,13 @@ def test_a_reset_that_harms_is_found_by_what_the_device_shows(gpu: World, harm: 
     assert words(error.steps)[-2] == "reset flr"
     assert "done before: fence, stop, reset flr" in error.evidence
     assert gpu.slate == {}
+
+
+def test_a_card_that_idles_after_its_reset_is_clean_and_its_slower_link_a_sign(gpu: World) -> None:
+    gpu.host.harm_reset(GPU, Harm(link=(2.5, 16)))
+    cleaned = sanitise(gpu.host.sysfs(), gpu.subject(), gpu.means())
+    assert [finding.weight for finding in cleaned.findings] == [Weight.SIGN]
+    assert "fell from 16 GT/s x16 to 2.5 GT/s x16" in cleaned.steps[4].evidence
 
 
 def test_corrected_errors_are_kept_as_evidence_and_no_more(gpu: World) -> None:
