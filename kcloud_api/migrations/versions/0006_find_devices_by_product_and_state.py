@@ -14,6 +14,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index(
-        "ix_accelerator_device_product", "accelerator_device", ["vendor_id", "product_id", "kind", "resource_class"]
+        "ix_accelerator_device_product",
+        "accelerator_device",
+        ["vendor_id", "product_id", "kind", "resource_class"],
     )
     op.create_index("ix_accelerator_device_state", "accelerator_device", ["state", "host_id", "name"])
