@@ -212,9 +212,12 @@ class Turns:
     def _devices(self, inventory: Inventory, observed: Observed) -> tuple[DeviceReport, ...]:
         """Made anew only when something that they are made from is another: a host has hundreds of slices."""
         made_from = (inventory, observed.devices, observed.claims, attached(observed))
-        if self._device_reports is None or self._device_reports[0] != made_from:
-            self._device_reports = made_from, device_reports(inventory, observed)
-        return self._device_reports[1]
+        before = self._device_reports
+        same = before is not None and before[0] == made_from
+        reports = before[1] if before is not None and same else device_reports(inventory, observed)
+        # With what was compared last: the same objects are equal at once, equal ones only after a long look.
+        self._device_reports = made_from, reports
+        return reports
 
     def _cards(self, inventory: Inventory) -> tuple[CardReport, ...]:
         if self._card_reports is None or self._card_reports[0] is not inventory:
