@@ -31,7 +31,7 @@ test: client
 	@tools/dev venv
 	@KCLOUD_TEST_THOROUGH=1 .venv/bin/pytest -m ""
 
-# Decisions, drivers' contract, the tree's own rules: under a minute on two cores, with nothing but Python.
+# Decisions, drivers' contract, the tree's own rules: about a minute on two cores, with nothing but Python.
 test-fast:
 	@[ -x .venv/bin/pytest ] || $(MAKE) install
 	@.venv/bin/pytest -n 2 tests/checks tests/contract tests/unit

@@ -271,6 +271,7 @@ READ = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_file_can_end_the_doctor_by_what_it_holds(host: FakeHost) -> None:
     for path in READ:
         there = host.sysfs().exists(path)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from random import Random
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 
 from kcloud_api.placement.capacity import Stock
@@ -25,6 +26,7 @@ def provider(tree: int, index: int = 0, traits: str = "", **stocks: Stock | int)
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(1500), deadline=None)
 @given(WORLDS)
 def test_both_ways_to_the_ledger_agree(seed: int) -> None:

@@ -67,6 +67,7 @@ def test_every_way_is_found_once_and_none_is_invented(seed: int) -> None:
     assert set(found) == everything
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(800), deadline=None)
 @given(WORLDS)
 def test_where_groups_stand_in_each_others_way_none_is_lost(seed: int) -> None:

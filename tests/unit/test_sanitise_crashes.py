@@ -22,6 +22,8 @@ from vfio.sanitise.pipeline import Unclean
 from vfio.scan import boot_id
 from vfio.testing import Crash, Harm
 
+pytestmark = pytest.mark.slow
+
 KEYS = {HOST_ID: {public_key(SEED)}}
 TOOL = "vendor:wipe"
 THOROUGHLY = bool(os.environ.get(THOROUGH))

@@ -31,6 +31,7 @@ EIGHT = host(2, 2, 2, 2)
 SIXTEEN = host(4, 4, 4, 4)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(cases())
 def test_every_policy_chooses_as_an_exhaustive_search(

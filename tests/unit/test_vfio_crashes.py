@@ -15,6 +15,8 @@ from vfio.errors import BindingError
 from vfio.journal import Journal
 from vfio.testing import Crash, FakeHost, behind_bridge, gpu_host, two_function_group
 
+pytestmark = pytest.mark.slow
+
 CLAIM = UUID("6c8b7a4e-0000-4000-8000-000000000001")
 HOSTS: dict[str, tuple[Callable[[Path], FakeHost], tuple[str, ...]]] = {
     "gpu": (gpu_host, ("0000:41:00.0",)),
