@@ -64,7 +64,7 @@ class Define:
 class Start:
     step: ClassVar[str] = "start"
     server_id: UUID
-    seconds: float = 60.0
+    seconds: float = 120.0
     """How long it may take before something must be wrong."""
 
 

@@ -24,7 +24,7 @@ _HYPERTRANSPORT = 1012 * _GIB
 """AMD's hosts reserve what follows up to 1 TiB: QEMU then puts the memory above it."""
 _TIB = 1 << 20
 
-_BASE_SECONDS = 60.0
+_BASE_SECONDS = 120.0
 _SECONDS_PER_GIB = 0.5
 """Pinning in 4 KiB pages; minutes for a large guest have been reported, a tenth of it with hugepages."""
 _SECONDS_PER_BAR_GIB = 0.5

@@ -67,30 +67,32 @@ def _assigned(server: ServerPlan, observed: Observed, progress: Progress) -> Ser
     want = server.want
     standing = progress.standings.get(want.id, Standing())
     working = want.id in progress.steps
-    busy = working or want.id in progress.retrying
+    late = _overdue(want, progress)
+    busy = late is None and (working or want.id in progress.retrying)
     folder = observed.folders.get(want.id)
     done = folder.record.reboot_count if folder and folder.record else 0
     return ServerReport(
         id=want.id,
-        generation=standing.settled,
+        generation=want.generation if late else standing.settled,
         power_state=_power(observed.domains.get(want.id)),
         gone=not working and is_gone(want, observed),
         busy=busy,
-        fault=_overdue(want.id, progress) or standing.fault,
+        fault=late or standing.fault,
         addresses=progress.addresses.get(want.id, ()),
         step=progress.steps.get(want.id, standing.step),
         reboot_count=done,
     )
 
 
-def _overdue(server_id: UUID, progress: Progress) -> Fault | None:
-    """It is not ended: a start that is only slow still ends well, and then there is nothing to tell."""
-    if server_id not in progress.overdue:
+def _overdue(want: ServerWant, progress: Progress) -> Fault | None:
+    """Told as an end, for the control plane takes no word of a busy server: somebody waits for it. The start
+    itself goes on, since the hypervisor cannot be made to give it up."""
+    if want.presence is Presence.ABSENT or want.id not in progress.overdue:
         return None
     return Fault(
         code="start_slow",
         message="The server's start takes longer than it should.",
-        details=f"it was given {progress.overdue[server_id]:.0f} s for its memory and its devices' BARs; "
+        details=f"it was given {progress.overdue[want.id]:.0f} s for its memory and its devices' BARs; "
         "look into the log of its QEMU, and at free hugepages and the host's load",
     )
 

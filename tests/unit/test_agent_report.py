@@ -7,6 +7,10 @@ from pathlib import Path
 from uuid import UUID
 
 from hypervisor_drivers.spec import Capabilities, DomainState
+from kcloud_api.compute.observed import Known as KnownServer
+from kcloud_api.compute.observed import event_of
+from kcloud_api.compute.states import Event
+from kcloud_api.compute.states import State as ServerState
 from kcloud_common.certificate import NO_CERTIFICATE
 from kcloud_common.errors import Unavailable
 from kcloud_common.signing import unsigned
@@ -93,6 +97,17 @@ def test_a_server_is_reported_with_its_power_its_step_and_its_standing() -> None
     assert (two.power_state, two.busy, two.fault, two.generation) == (PowerState.RUNNING, False, fault, 3)
     assert two.addresses == ("192.168.222.9",)
     assert two.reboot_count == 5
+
+
+def test_a_start_that_takes_too_long_ends_in_a_fault_that_the_control_plane_takes() -> None:
+    progress = Progress({server_id(1): "start"}, {}, frozenset(), {}, overdue={server_id(1): 120.0})
+    late = reports(observed(), want(1), progress=progress)[server_id(1)]
+    assert late.fault is not None
+    assert (late.fault.code, late.busy, late.generation) == ("start_slow", False, want(1).generation)
+    assert "120 s" in late.fault.details
+    known = KnownServer(ServerState.BUILDING, want(1).generation, wanted_on=True)
+    assert event_of(known, late) is Event.FAILED
+    assert reports(observed(), absent(1), progress=progress)[server_id(1)].fault is None
 
 
 def test_a_stray_is_reported_without_a_generation() -> None:

@@ -70,6 +70,21 @@ def test_a_server_has_one_job_at_a_time_and_others_go_on() -> None:
     workers.close(DEADLINE)
 
 
+def test_a_start_is_overdue_once_its_time_is_up_and_not_after_it() -> None:
+    deeds = Deeds()
+    deeds.gate.clear()
+    workers = Workers(2, deeds, deeds.wake)
+    assert workers.submit(job(want(1), Start(want(1).id, 0.0)))
+    assert workers.submit(job(want(2), Start(want(2).id, 3600.0)))
+    assert deeds.began.wait(DEADLINE)
+    while want(1).id not in workers.overdue():
+        assert workers.steps(), "it ended"
+    assert workers.overdue() == {want(1).id: 0.0}
+    deeds.gate.set()
+    workers.close(DEADLINE)
+    assert workers.overdue() == {}
+
+
 def test_a_failure_ends_its_job_and_says_where() -> None:
     deeds = Deeds()
     deeds.error = DriverError("no")
