@@ -12,6 +12,7 @@ from kcloud_common.wire.base import Amount, Counter, Wire, Word, Words
 from kcloud_common.wire.cards import Ability, CardLayoutWant, CardReport, CutWant, LayoutWant
 from kcloud_common.wire.devices import ChainHead, DeviceReport, DeviceState, DeviceWant, Health, PcieLink
 from kcloud_common.wire.host import Assignment, HostReport
+from kcloud_common.wire.machine import MachineReport, NodeReport, PagesReport
 from kcloud_common.wire.servers import (
     ClaimWant,
     Fault,
@@ -51,6 +52,9 @@ __all__ = [
     "HostSession",
     "ImageWant",
     "LayoutWant",
+    "MachineReport",
+    "NodeReport",
+    "PagesReport",
     "PcieLink",
     "PortWant",
     "Power",

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 from kcloud_common.wire.base import Amount, Counter, Wire, Word, Words
 from kcloud_common.wire.cards import CardReport, LayoutWant
 from kcloud_common.wire.devices import DeviceReport, DeviceWant
+from kcloud_common.wire.machine import MachineReport
 from kcloud_common.wire.servers import ServerReport, ServerWant
 
 
@@ -39,6 +40,8 @@ class HostReport(Wire):
     servers: tuple[ServerReport, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
     cards: tuple[CardReport, ...] = ()
+    machine: MachineReport | None = None
+    """None: it says nothing of it."""
     layout_version: Annotated[str, AfterValidator(lambda text: text[:128])] = ""
     """Of the layout that this report has taken into account; cards tell how far it stands."""
     certificate_key: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
