@@ -4,16 +4,15 @@ import argparse
 import fcntl
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kcloud_cli.doctor_checks import Running, diagnose, exit_status
-from vfio.doctor.finding import Finding, Severity
-from vfio.doctor.gather import LAYOUTS, gather
+from kcloud_cli.doctor_told import AGENT_FILE, Told, told
+from vfio.doctor.finding import Finding, Severity, by_gravity
+from vfio.doctor.gather import gather
 from vfio.doctor.report import as_json, as_text, described
 from vfio.errors import SysfsError
-from vfio.offer import OfferRule, parse_rule
 from vfio.sysfs import Sysfs
 
 _KVM_GET_API_VERSION, _KVM_API = 0xAE00, 12
@@ -28,15 +27,22 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--json", action="store_true", help="the report as JSON (docs/doctor.md)")
     parser.add_argument("--strict", action="store_true", help="end with 1 for warnings too")
     parser.add_argument(
-        "--offer", action="append", metavar="RULE", help="judge devices by this rule (may be repeated)"
+        "--offer",
+        action="append",
+        metavar="RULE",
+        help="judge devices by this rule, not by [devices] offer (may be repeated)",
     )
     parser.add_argument(
-        "--config-file",
+        "--catalogue",
         action="append",
-        default=[],
+        type=Path,
         metavar="FILE",
-        help="judge by the agent's [devices] offer",
+        help="know devices by this file too, as the agent's [devices] catalogue (may be repeated)",
     )
+    parser.add_argument(
+        "--config-file", action="append", default=[], metavar="FILE",
+        help=f"judge by this configuration of the agent; without: by /{AGENT_FILE} where it is there",
+    )  # fmt: skip
     parser.add_argument("--libvirt-uri", default="qemu:///system", metavar="URI")
     parser.add_argument(
         "--root",
@@ -51,19 +57,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(options: argparse.Namespace) -> int:
     """0: nothing stands in the way; 1: an error was found; 2: the question makes no sense."""
     try:
-        told = _told(options)
+        by = told(options)
     except ValueError as error:
         print(f"kcloud doctor: {error}", file=sys.stderr)
         return 2
     running = None
     try:
-        running = _look(options, told)
-        findings = diagnose(running)
+        running = _look(options, by)
+        findings = by_gravity(iter((*by.findings, *diagnose(running))))
     except (
         SysfsError,
         ValueError,
     ) as error:  # ValueError: a file of PCI functions holds what no kernel writes
-        findings = (_unreadable(error),)
+        findings = (_unreadable(error), *by.findings)
     status = exit_status(findings, strict=options.strict)
     facts = running.facts if running else None
     host = _described(running) if running else {}
@@ -87,42 +93,9 @@ def _unreadable(error: Exception) -> Finding:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What options or the agent's configuration say of the host."""
-
-    rules: tuple[OfferRule, ...]
-    layouts: str = LAYOUTS
-    """Relative to the root."""
-
-
-def _told(options: argparse.Namespace) -> _Told:
-    """ValueError says what makes no sense."""
-    texts, layouts = options.offer or (), LAYOUTS
-    if options.config_file:
-        offer, layouts = _configured(options.config_file)
-        texts = offer if options.offer is None else texts
-    return _Told(tuple(parse_rule(text) for text in texts), layouts)
-
-
-def _configured(files: Sequence[str]) -> tuple[Sequence[str], str]:
-    # Only now: doctor without a configuration must run where nothing else is installed.
-    from kcloud_common import config
-    from kcloud_common.errors import PermanentError
-    from kcloud_compute.conf import AgentConf, DevicesConf
-
-    try:
-        conf = config.load({"agent": AgentConf, "devices": DevicesConf}, files=files)
-    except PermanentError as error:
-        raise ValueError(str(error)) from error
-    agent, devices = conf.agent, conf.devices
-    assert isinstance(agent, AgentConf)  # noqa: S101 - load fills each group with its own class
-    assert isinstance(devices, DevicesConf)  # noqa: S101
-    return devices.offer, f"{agent.state_dir.strip('/')}/{LAYOUTS.rpartition('/')[2]}"
-
-
-def _look(options: argparse.Namespace, told: _Told) -> Running:
-    running = Running(gather(Sysfs(options.root), told.rules, layouts=told.layouts))
+def _look(options: argparse.Namespace, by: Told) -> Running:
+    facts = gather(Sysfs(options.root), by.rules, catalogue=by.catalogue, layouts=by.layouts)
+    running = Running(facts)
     if options.root != Path("/"):
         return running  # what follows asks the running system, not a folder
     return _with_libvirt(replace(running, kvm=_kvm()), options.libvirt_uri)

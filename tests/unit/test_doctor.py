@@ -197,6 +197,65 @@ def test_rules_come_from_the_command_line_or_from_the_agent_s_configuration(
     assert "is in use by the host (its disk holds /)" in capsys.readouterr().out
 
 
+CATALOGUE = """
+version = 2
+[[vendor]]
+id = "10de"
+[vendor.device]
+"26b9" = { model = "Racked L40S" }
+"""
+
+
+def test_the_catalogue_is_the_agent_s(
+    host: FakeHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By option, by a configuration that is named, and by the one that the agent reads."""
+    own = tmp_path / "own.toml"
+    own.write_text(CATALOGUE)
+    conf = tmp_path / "compute.conf"
+    conf.write_text(f"[devices]\ncatalogue = {own}\n")
+    root = ["doctor", "--root", str(host.sysfs().root)]
+    assert main.main(root) == 0
+    assert "Racked" not in capsys.readouterr().out
+    for words in (["--catalogue", str(own)], ["--config-file", str(conf)]):
+        assert main.main([*root, *words]) == 0
+        assert "offers 2 x Racked L40S" in capsys.readouterr().out
+    host.put("etc/kcloud/own.toml", CATALOGUE)
+    host.put("etc/kcloud/compute.conf", "[devices]\ncatalogue = /etc/kcloud/own.toml\n")
+    assert main.main(root) == 0
+    assert "offers 2 x Racked L40S" in capsys.readouterr().out
+
+
+def test_a_catalogue_that_makes_no_sense_is_refused_when_named_and_found_when_the_agent_s(
+    host: FakeHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("[vendors")
+    root = ["doctor", "--root", str(host.sysfs().root)]
+    assert main.main([*root, "--catalogue", str(own)]) == 2
+    assert str(own) in capsys.readouterr().err
+    host.put("etc/kcloud/compute.conf", "[devices]\ncatalogue = /nowhere.toml\n")
+    assert main.main([*root, "--json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["code"] == "configuration_unusable"
+    assert "nowhere.toml" in finding["evidence"]
+    assert finding["mend"]
+    host.put("etc/kcloud/compute.conf", "[devices]\noffers = known\n")
+    assert main.main(root) == 1
+    assert "offers" in capsys.readouterr().out
+
+
+def test_no_evidence_is_too_long_for_a_terminal_and_a_command_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = healthy("shared-with-nic", tmp_path / "nic")
+    assert main.main(["doctor", "--root", str(host.sysfs().root)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 160 for line in lines)
+    assert any("0000:21:01.0 (" in line for line in lines), "all members of the group are named"
+    assert sum(line.startswith("       mend") for line in lines) == 1
+
+
 def test_a_host_that_cannot_be_read_is_a_finding_and_no_traceback(
     host: FakeHost, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """The doctor finds each planted fault and that alone, and is silent about healthy machines."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kcloud_cli.doctor_checks import HOST_CHECKS, Running, diagnose
+from kcloud_cli.main import main
 from tests.unit.doctor_hosts import (
     D,
     command_line,
@@ -414,3 +416,49 @@ def test_the_gravest_comes_first(tmp_path: Path) -> None:
         FAULTS[name].plant(host)
     order = [finding.severity for finding in examined(host)]
     assert order == [Severity.ERROR, Severity.WARNING, Severity.NOTE]
+
+
+def test_the_json_of_every_finding_has_all_that_mends_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of every check that a tree can fail: severity, evidence, what mends it, and the status that follows."""
+    for number, fault in enumerate({fault.code: fault for fault in FAULTS.values()}.values()):
+        host = healthy(fault.tree, tmp_path / str(number))
+        fault.plant(host)
+        status = main(["doctor", "--json", "--root", str(host.sysfs().root)])
+        report = json.loads(capsys.readouterr().out)
+        (found,) = [each for each in report["findings"] if each["code"] == fault.code][:1]
+        assert found["severity"] in ("error", "warning", "note")
+        assert all(found[name].strip() for name in ("summary", "why", "evidence", "mend")), found
+        assert found["check"] in {*CHECKS, *HOST_CHECKS}
+        graves = {each["severity"] for each in report["findings"]}
+        assert status == report["exit_status"] == int("error" in graves)
+        assert main(["doctor", "--strict", "--root", str(host.sysfs().root)]) == int(graves != {"note"})
+        capsys.readouterr()
+
+
+def test_what_only_the_running_system_answers_has_all_that_mends_it(tmp_path: Path) -> None:
+    """The checks that no tree fails: together with those above, all that there are."""
+    facts = gather(healthy("l40s-x1", tmp_path / "host").sysfs())
+    flags = replace(facts.cpu, flags=frozenset({"vmx"}))
+    rising = replace(facts.functions[L40S], aer={"correctable": 3}, aer_later={"correctable": 90})
+    pvm = replace(facts.kernel, loaded=frozenset({"kvm_pvm"}))
+    bare = gather(FakeHost(tmp_path / "bare").sysfs())
+    seen = [
+        finding
+        for running in (
+            Running(replace(facts, cpu=replace(facts.cpu, flags=frozenset())), kvm="absent"),
+            Running(replace(facts, cpu=flags), kvm="absent"),
+            Running(facts, kvm="Permission denied"),
+            Running(replace(facts, kernel=pvm), kvm="usable"),
+            Running(facts, libvirt_missing=True),
+            Running(facts, libvirt_error="Failed to connect socket"),
+            Running(replace(facts, functions={**facts.functions, L40S: rising})),
+            Running(bare),
+        )
+        for finding in diagnose(running)
+    ]
+    assert {finding.code for finding in seen} >= NOT_OF_FILES - {"device"}
+    for finding in seen:
+        assert all((finding.summary, finding.why, finding.evidence, finding.mend)), finding
+        assert finding.check in {*CHECKS, *HOST_CHECKS}

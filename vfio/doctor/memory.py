@@ -102,7 +102,7 @@ def numa_memoryless(facts: Facts) -> Iterator[Finding]:
 def _memoryless(node: Node, near: list[str]) -> Finding:
     return Finding(
         Severity.WARNING,
-        f"NUMA node {node.number} has {len(near)} cards and no memory",
+        f"NUMA node {node.number} has no memory, and {', '.join(near)} near it",
         "all memory of guests with these cards is far from them: DMA is slower",
         f"{_NODES}/node{node.number}/meminfo: MemTotal 0 kB",
         "fill the memory slots of that processor, or move the cards",
@@ -117,7 +117,7 @@ def memlock_low(facts: Facts) -> Iterator[Finding]:
         if daemon.memlock is not None and not daemon.may_raise and daemon.memlock < total:
             folder = f"/etc/systemd/system/{daemon.name}.service.d"
             yield Finding(
-                Severity.ERROR,
+                Severity.ERROR if facts.cards else Severity.WARNING,
                 f"{daemon.name} may lock {daemon.memlock >> 20} MiB of memory",
                 "guests with devices do not start: all of their memory is locked",
                 f"/proc/{daemon.pid}/limits: Max locked memory {daemon.memlock}; no CAP_SYS_RESOURCE",

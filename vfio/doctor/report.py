@@ -1,6 +1,7 @@
 """Shows findings: short text for a person, JSON for a program (docs/doctor.md tells its shape). Pure."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -13,6 +14,8 @@ VERSION = 1
 _MARKS = {Severity.ERROR: "ERROR", Severity.WARNING: "WARN ", Severity.NOTE: "note "}
 _PLURALS = {Severity.ERROR: "errors", Severity.WARNING: "warnings", Severity.NOTE: "notes"}
 _WIDTH = 160
+_LONGEST = 640
+"""Of what was seen: an IOMMU group of many members is named whole, a kernel's command line need not be."""
 _VENDOR_VFIO_FROM = (6, 8)
 
 
@@ -67,7 +70,8 @@ def as_text(findings: Sequence[Finding], facts: Facts | None, host: Mapping[str,
         for finding in alike if not alike[0].subject else alike[:1]:
             out += _lines(finding)
         if alike[0].subject and len(alike) > 1:
-            out.append(f"       also  {', '.join(finding.subject for finding in alike[1:])}: the same there")
+            others = ", ".join(finding.subject for finding in alike[1:])
+            out += _wrapped("also", f"{others}: the same there")
     counted = ", ".join(f"{_PLURALS[each]}: {_count(findings, each)}" for each in Severity)
     out.append(counted if findings else "healthy: nothing was found")
     return "\n".join(out)
@@ -75,9 +79,16 @@ def as_text(findings: Sequence[Finding], facts: Facts | None, host: Mapping[str,
 
 def _lines(finding: Finding) -> Iterator[str]:
     yield f"{_MARKS[finding.severity]}  {_cut(finding.summary)}  [{finding.code}]"
-    for name, text in (("why", finding.why), ("seen", _cut(finding.evidence)), ("mend", finding.mend)):
-        if text:
-            yield f"       {name:<4}  {text}"
+    for name, text in (("why", finding.why), ("seen", _cut(finding.evidence, _LONGEST))):
+        yield from _wrapped(name, text)
+    if finding.mend:
+        # In one line, however long: it is there to be copied.
+        yield f"       mend  {finding.mend}"
+
+
+def _wrapped(name: str, text: str) -> Iterator[str]:
+    for number, line in enumerate(textwrap.wrap(text, _WIDTH - 13, break_long_words=False)):
+        yield f"       {name if number == 0 else '':<4}  {line}"
 
 
 def _head(facts: Facts | None, host: Mapping[str, object]) -> Iterator[str]:
@@ -87,6 +98,7 @@ def _head(facts: Facts | None, host: Mapping[str, object]) -> Iterator[str]:
         "memory_mib": "{} MiB", "address_bits": "{} address bits", "kvm": "KVM {}", "libvirt": "libvirt: {}",
     }  # fmt: skip
     shown = [text.format(host[name]) for name, text in words.items() if host.get(name)]
+    shown = [text.removesuffix("s") if text.startswith("1 ") else text for text in shown]
     if shown:
         yield f"host   {', '.join(shown)}"
     groups: dict[tuple[str, str], list[str]] = {}
@@ -94,12 +106,14 @@ def _head(facts: Facts | None, host: Mapping[str, object]) -> Iterator[str]:
         groups.setdefault((offer.model, offer.resource_class), []).append(offer.name)
     for (model, resource_class), names in groups.items():
         yield f"offers {len(names)} x {model} as {resource_class}: {', '.join(names)}"
+    if facts is not None and facts.pim_ranks:
+        yield f"memory {facts.pim_ranks} ranks that compute (PIM): counted, and given to no guest"
     if facts is not None and facts.cut:
         yield f"cut    {len(facts.cut)} by a layout: {', '.join(sorted(facts.cut))}"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+def _cut(text: str, most: int = _WIDTH) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _count(findings: Sequence[Finding], severity: Severity) -> int:

@@ -91,7 +91,8 @@ def reset_unsafe(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             f"no reset of {card.address} ({facts.products[card.address].model}) is known to be safe",
-            "it is quarantined after its first server" + (f"; {known}" if known else ""),
+            "it is quarantined after its first server"
+            + (f" (known of such cards: {known})" if known else ""),
             f"{_D}/{card.address}/reset_method: {' '.join(card.reset_methods)}; "
             f"the catalogue allows {', '.join(allowed) or 'none'}",
             "cut it by a layout and offer its virtual functions instead of the whole card",
