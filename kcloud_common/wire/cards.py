@@ -68,5 +68,9 @@ class CardReport(Wire):
     serial: Word = ""
     memory_mib: Amount | None = None
     abilities: Annotated[tuple[Ability, ...], AfterValidator(lambda found: found[:256])] = ()
+    class_code: str = Field(default="", pattern=r"^([0-9a-f]{6})?$")
+    """As PCI has it: what rules of the form `class:1200` look at. Empty: an agent that does not say it."""
+    known: bool | None = None
+    """Whether the host's catalogue knows it for an accelerator: what the rule `known` looks at."""
     drift: Words = ""
     """How the card differs from the layout, and why; empty when it stands."""
