@@ -12,6 +12,7 @@ from uuid import UUID
 from vfio.errors import SysfsError
 from vfio.journal import Journal
 from vfio.rules import parse_rule
+from vfio.sim import cards as sim_cards
 from vfio.sim.function import Board, Cutting, Sriov, VgpuType
 from vfio.slices.cards import cards
 from vfio.slices.model import Card, Cut, Kind, Plan, Policy, Sharing, Slice
@@ -59,6 +60,8 @@ class Bench:
     scheduler: Scheduler = field(default_factory=FakeScheduler)
     rule: str = f"address:{CARD}"
     host: FakeHost | None = None
+    standing: Mapping[str, int] = field(default_factory=dict)
+    """How many of a type can be, where its driver promises more: it does not tell its GPU instances."""
 
     def process(self) -> Slicer:
         journals = Journal(self.folder / "claims"), LayoutJournal(self.folder / "layouts")
@@ -218,6 +221,19 @@ def vendor(folder: Path) -> Bench:
     return bench(folder, Kind.VENDOR_VF, vendor_gpu(L40S, vfs=4), plan, "nvidia")
 
 
+def on_mig(folder: Path, kind: Kind, model: FakeFunction) -> Bench:
+    """A card in MIG mode, with one GPU instance of three parts and two of two."""
+    board = model.board
+    assert board is not None
+    prefix = f"{board.prefix}-" if kind is Kind.MDEV else ""
+    two, three = (each.number for each in board.types if each.mig and each.most)
+    plan = Plan((Cut(kind, f"{prefix}{two}", 2), Cut(kind, f"{prefix}{three}", 1)))
+    function = replace(model, address=CARD, group=41, total_vfs=4, board=replace(board, mig=True))
+    found = bench(folder, kind, function, plan, None if kind is Kind.MDEV else "nvidia")
+    found.standing = {} if kind is Kind.MDEV else {cut.type: cut.count for cut in plan.cuts}
+    return found
+
+
 def xe(folder: Path) -> Bench:
     """Two sizes, one with a double quantum."""
     large = Cut(Kind.XE_VF, count=1, memory_mib=8 * GB, sharing=Sharing(weight=2))
@@ -232,5 +248,7 @@ BENCHES: dict[str, Callable[[Path], Bench]] = {
     "mdev": mdev,
     "mdev on vfs": mdev_on_vfs,
     "vendor vf": vendor,
+    "mdev on MIG": lambda folder: on_mig(folder, Kind.MDEV, sim_cards.A100),
+    "vendor vf on MIG": lambda folder: on_mig(folder, Kind.VENDOR_VF, sim_cards.H100),
     "xe vf": xe,
 }

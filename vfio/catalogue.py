@@ -86,6 +86,7 @@ def as_vf(product: Product, card: Ids) -> Product:
         resource_class=product.slice_class,
         vf_of=card,
         memory_mib=None,
+        mig_parts=None,
         companions=(),
         partitions=frozenset(),
         reset_methods=None,

@@ -11,6 +11,7 @@ from vfio.catalogue_words import ANY_RESET, KINDS, PARTITIONS, QUIRKS, RESET_MET
 ID = re.compile(r"[0-9a-f]{4}\Z")
 NAME = re.compile(r"[A-Z0-9_]{1,255}\Z")
 _COMPANION = re.compile(r"(class:[0-9a-f]{4}|[0-9a-f]{4}:[0-9a-f]{4})\Z")
+_MOST_PARTS = 64
 _TOOL = re.compile(VENDOR_SCRUB + r"[a-z0-9-]+\Z")
 
 
@@ -35,6 +36,12 @@ def _kind(value: object) -> str:
 def _memory(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
         raise ValueError(f"want MiB, not {value!r}")
+    return value
+
+
+def _parts(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST_PARTS:
+        raise ValueError(f"want 1 to {_MOST_PARTS} parts, not {value!r}")
     return value
 
 
@@ -98,6 +105,7 @@ FIELDS: Mapping[str, Callable[[object], object]] = {
     "model": text,
     "family": text,
     "memory_mib": _memory,
+    "mig_parts": _parts,
     "companions": _companions,
     "vf_of": _device_id,
     "partitions": _words(PARTITIONS),

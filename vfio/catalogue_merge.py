@@ -9,11 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypedDict, TypeVar, cast
 
-from vfio.catalogue_product import Ids, Product, custom_trait, ids_name, slice_class, whole_class
+from vfio.catalogue_product import (
+    MEMORY_TRAIT,
+    Ids,
+    Product,
+    custom_trait,
+    ids_name,
+    memory_trait,
+    slice_class,
+    whole_class,
+)
 from vfio.catalogue_schema import EntryKey, Facts, VendorEntry
 from vfio.catalogue_words import OTHER
-
-_MEMORY_TRAIT = "CUSTOM_MEMORY_"
 
 Key = TypeVar("Key", str, EntryKey)
 
@@ -24,6 +31,7 @@ class _Stated(TypedDict, total=False):
     model: str
     kind: str
     memory_mib: int
+    mig_parts: int
     companions: tuple[str, ...]
     vf_of: int
     partitions: frozenset[str]
@@ -109,7 +117,7 @@ def _card(entry: VendorEntry, ids: Ids, facts: Facts) -> Product:
         if needed not in stated:
             raise _error(entry, ids, needed, "is missing, in its family and its vendor too")
     traits = (custom_trait(entry.name, stated["model"]), *stated.get("traits", ()))
-    return _product(stated, ids, facts, (*traits, *_memory_trait(stated)))
+    return _product(stated, ids, facts, (*traits, *memory_trait(stated.get("memory_mib"))))
 
 
 def _vf(made: Products, entry: VendorEntry, ids: Ids, facts: Facts) -> Product:
@@ -129,7 +137,7 @@ def card_traits(card: Product, ids: Ids) -> tuple[str, ...]:
     return tuple(
         trait
         for trait in card.traits
-        if trait != f"CUSTOM_{ids_name(ids)}" and not trait.startswith(_MEMORY_TRAIT)
+        if trait != f"CUSTOM_{ids_name(ids)}" and not trait.startswith(MEMORY_TRAIT)
     )
 
 
@@ -152,6 +160,7 @@ def _product(stated: _Stated, ids: Ids, facts: Facts, traits: tuple[str, ...]) -
         traits=tuple(dict.fromkeys((*traits, f"CUSTOM_{ids_name(ids)}"))),
         kind=kind,
         memory_mib=stated.get("memory_mib"),
+        mig_parts=stated.get("mig_parts"),
         companions=stated.get("companions", ()),
         partitions=stated.get("partitions", frozenset()),
         reset_methods=stated.get("reset_methods"),
@@ -161,12 +170,6 @@ def _product(stated: _Stated, ids: Ids, facts: Facts, traits: tuple[str, ...]) -
         notes=stated.get("notes", {}),
         source={name: fact.source for name, fact in facts.items()},
     )
-
-
-def _memory_trait(stated: _Stated) -> tuple[str, ...]:
-    """`CUSTOM_MEMORY_80GIB`: rounded, as cards are called by it; the product has it to the MiB."""
-    gib = round(stated.get("memory_mib", 0) / 1024)
-    return (f"{_MEMORY_TRAIT}{gib}GIB",) if gib else ()
 
 
 def _stated(facts: Facts) -> _Stated:

@@ -22,6 +22,8 @@ class Product:
     """A word of catalogue_words.WHOLE_CLASS, or `other`."""
     memory_mib: int | None = None
     """Of the whole card, where its vendor says it."""
+    mig_parts: int | None = None
+    """Compute parts that its hardware is cut into in MIG mode, where its vendor says it."""
     companions: tuple[str, ...] = ()
     """What goes with it, as rules say it: `class:0403`, a function in the same slot; `10de:22a3`, a device
     elsewhere in the host."""
@@ -54,6 +56,19 @@ def slice_class(kind: str, ids: Ids) -> str:
 def ids_name(ids: Ids) -> str:
     """`PCI_10DE_20B5`: every device has a trait with its ids, which is what tells unknown ones apart."""
     return f"PCI_{ids[0]:04X}_{ids[1]:04X}"
+
+
+MEMORY_TRAIT = "CUSTOM_MEMORY_"
+
+
+def memory_trait(mib: int | None) -> tuple[str, ...]:
+    """`CUSTOM_MEMORY_80GIB`: rounded by a sixteenth at most, as makers call 4864 MiB 5 GB; what no number of
+    GiB is near to is told in MiB. Nothing where the memory is not known."""
+    if not mib:
+        return ()
+    gib = round(mib / 1024)
+    near = gib and abs(mib - gib * 1024) * 16 <= gib * 1024
+    return (f"{MEMORY_TRAIT}{gib}GIB" if near else f"{MEMORY_TRAIT}{mib}MIB",)
 
 
 def custom_trait(*words: str) -> str:

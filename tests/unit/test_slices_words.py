@@ -44,19 +44,23 @@ def test_the_list_of_creatable_types_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "memory", "mig"),
+    ("name", "memory", "parts"),
     [
-        ("GRID T4-4C", 4096, False),
-        ("NVIDIA A40-2Q", 2048, False),
-        ("GRID M60-0B", 512, False),
-        ("GRID M60-2B4", 2048, False),
-        ("NVIDIA A100-1-5CME", 5120, True),
-        ("NVIDIA H100XM-3-40C", 40960, True),
-        ("i915-GVTg_V5_4", None, False),
+        ("GRID T4-4C", 4096, None),
+        ("NVIDIA A40-2Q", 2048, None),
+        ("GRID M60-0B", 512, None),
+        ("GRID M60-2B4", 2048, None),
+        ("NVIDIA A100-1-5CME", 5120, 1),
+        ("NVIDIA H100XM-3-40C", 40960, 3),
+        ("NVIDIA RTX Pro 6000 Blackwell DC-2-48Q", 49152, 2),
+        ("i915-GVTg_V5_4", None, None),
     ],
 )
-def test_memory_is_read_from_a_type_s_name(name: str, memory: int | None, mig: bool) -> None:
-    assert parse_described("t", name, "") == VgpuType("t", name, memory, None, mig)
+def test_memory_and_parts_are_read_from_a_type_s_name(
+    name: str, memory: int | None, parts: int | None
+) -> None:
+    found = parse_described("t", name, "")
+    assert found == VgpuType("t", name, memory, on_mig=parts is not None, parts=parts)
 
 
 def test_a_description_says_more_than_a_name() -> None:
@@ -70,6 +74,7 @@ def test_the_largest_type_tells_the_card_s_memory_but_not_one_on_mig() -> None:
     plain, on_mig = parse_described("a", "NVIDIA A40-48Q", ""), parse_described("b", "NVIDIA A100-1-5CME", "")
     assert total_mib([plain], 40000) == 48 * 1024
     assert total_mib([on_mig], 40960) == 40960
+    assert total_mib([on_mig], None) is None
     assert total_mib([], 40960) == 40960
     assert total_mib([VgpuType("c", "mtty-1")], None) is None
 

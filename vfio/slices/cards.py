@@ -41,6 +41,7 @@ def _card(snapshot: Snapshot, members: Sequence[tuple[PciDevice, OfferRule]], ca
         model=product.model,
         kind=product.kind,
         memory_mib=_memory(members, catalogue),
+        mig_parts=None if others else product.mig_parts,
         resource_class=product.resource_class,
         slice_class=product.slice_class,
         traits=product.traits,

@@ -10,13 +10,14 @@ from vfio.errors import BindFailed, DeviceGone, LayoutRefused, NotRestored, Sysf
 from vfio.journal import ClaimRecord, Journal, SliceRecord
 from vfio.reading import names
 from vfio.scan import DEVICES, boot_id
-from vfio.slices import naming, sharing, vfs
+from vfio.slices import naming, vfs
 from vfio.slices.claims import note
 from vfio.slices.driver_scheduler import DriverScheduler
 from vfio.slices.model import Ability, Card, Cut, Kind, Plan, Sight, Slice, mdev_name, mdev_uuid
 from vfio.slices.records import Before, LayoutRecord
 from vfio.slices.sight import MDEVS, read_mdev
-from vfio.slices.vgpu_types import VgpuType, largest_first, most, on_mig, parse_described, total_mib
+from vfio.slices.vgpu_types import VgpuType, largest_first, most, parse_described, total_mib
+from vfio.slices.vgpus import sized
 from vfio.sysfs import Sysfs
 
 _TYPES = "mdev_supported_types"
@@ -86,15 +87,13 @@ class Mediated:
         found = []
         for cut in record.plan.cuts:
             ability = known.get(cut.type, Ability(Kind.MDEV))
-            share = sharing.share(record.plan, cut, ability.most, partitioned=on_mig(ability.name))
             for index in range(cut.count):
                 uuid = mdev_uuid(card.name, cut.type, index)
                 standing = sight.mdevs.get(uuid)
                 if standing is not None and standing.type == cut.type:
                     blank = naming.blank(card, record.plan, cut, mdev_name(uuid))
-                    found.append(
-                        replace(blank, mdev=uuid, share=share, memory_mib=ability.memory_mib, sharing=state)
-                    )
+                    made = sized(blank, card, record.plan, cut, ability)
+                    found.append(replace(made, mdev=uuid, sharing=state))
         return tuple(found)
 
     def prepare(self, claim: ClaimRecord) -> tuple[str, ...]:

@@ -116,6 +116,8 @@ class Card:
     kind: str = ""
     """`gpu`, `npu` ..."""
     memory_mib: int | None = None
+    mig_parts: int | None = None
+    """Compute parts that its hardware is cut into in MIG mode, where the catalogue knows."""
     resource_class: str = ""
     """Of the whole card."""
     slice_class: str = ""

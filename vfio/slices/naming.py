@@ -1,7 +1,10 @@
 """Decides how placement calls the slices of a card, and what is said of each."""
 
 import re
+from dataclasses import replace
 
+from vfio.catalogue_product import MEMORY_TRAIT, ids_name, memory_trait
+from vfio.device import PciDevice
 from vfio.slices.model import Ability, Card, Cut, Kind, Plan, Slice
 
 
@@ -19,7 +22,17 @@ def resource_class(card: Card, plan: Plan, cut: Cut) -> str:
 
 
 def traits(card: Card, cut: Cut) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*card.traits, *cut.traits)))
+    """Those of the card hold for its slices too, but for its memory; and how it is cut."""
+    if cut.kind is Kind.WHOLE:
+        return tuple(dict.fromkeys((*card.traits, *cut.traits)))
+    kept = (trait for trait in card.traits if not trait.startswith(MEMORY_TRAIT))
+    mode = "CUSTOM_PARTITION_" + cut.kind.upper().replace("-", "_")
+    return tuple(dict.fromkeys((*kept, mode, *cut.traits)))
+
+
+def with_memory(each: Slice, mib: int | None) -> Slice:
+    """A slice of a cut card has a trait for its own memory, so that who asks for so much gets so much."""
+    return replace(each, memory_mib=mib, traits=tuple(dict.fromkeys((*each.traits, *memory_trait(mib)))))
 
 
 def blank(card: Card, plan: Plan, cut: Cut, name: str) -> Slice:
@@ -38,6 +51,20 @@ def blank(card: Card, plan: Plan, cut: Cut, name: str) -> Slice:
         vendor_id=f"{card.device.vendor:04x}",
         product_id=f"{card.device.product:04x}",
         model=card.model,
+    )
+
+
+def of_function(blank: Slice, device: PciDevice) -> Slice:
+    """A slice that is a virtual function: it is told by its own ids too, which may differ from its card's."""
+    own = f"CUSTOM_{ids_name((device.vendor, device.product))}"
+    return replace(
+        blank,
+        name=device.name,
+        addresses=(device.address,),
+        iommu_group=device.iommu_group,
+        vendor_id=f"{device.vendor:04x}",
+        product_id=f"{device.product:04x}",
+        traits=blank.traits if own in blank.traits else (*blank.traits, own),
     )
 
 

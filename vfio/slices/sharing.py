@@ -53,10 +53,10 @@ def refused_by_scheduler(plan: Plan, abilities: dict[str, Ability]) -> str:
     return ""
 
 
-def share(plan: Plan, cut: Cut, most: int, *, partitioned: bool = False) -> int:
-    """In thousandths. Fixed: one part for each slice that could be, and so it is where the hardware itself is
-    partitioned; else one part for each slice that is, which is what each gets when all are busy."""
+def share(plan: Plan, cut: Cut, most: int) -> int:
+    """In thousandths, where slices take turns. Fixed: one part for each slice that could be; else one part
+    for each slice that is, which is what each gets when all are busy, whatever memory it has."""
     slices = plan.count
-    if partitioned or of_cut(plan, cut).policy is Policy.FIXED:
+    if of_cut(plan, cut).policy is Policy.FIXED:
         slices = max(most, slices)
     return 1000 // max(slices, 1)

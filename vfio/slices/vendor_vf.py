@@ -11,12 +11,13 @@ from vfio.device import PciDevice
 from vfio.errors import BindFailed, DeviceGone, LayoutRefused, NotRestored, SysfsError, Vanished
 from vfio.journal import ClaimRecord, Journal
 from vfio.scan import DEVICES, boot_id
-from vfio.slices import naming, sharing, vfs
+from vfio.slices import naming, vfs
 from vfio.slices.claims import note
 from vfio.slices.driver_scheduler import DriverScheduler
 from vfio.slices.model import Ability, Card, Kind, Plan, Sight, Slice
 from vfio.slices.records import Before, LayoutRecord
-from vfio.slices.vgpu_types import VgpuType, largest_first, most, on_mig, parse_creatable, total_mib
+from vfio.slices.vgpu_types import VgpuType, largest_first, most, parse_creatable, total_mib
+from vfio.slices.vgpus import sized
 from vfio.sysfs import Sysfs
 
 UNKNOWN = ""
@@ -91,16 +92,8 @@ class VendorFunction:
             if cut is None:
                 continue
             ability = known.get(cut.type, Ability(Kind.VENDOR_VF))
-            found.append(
-                replace(
-                    naming.blank(card, record.plan, cut, device.name),
-                    addresses=(device.address,),
-                    iommu_group=device.iommu_group,
-                    share=sharing.share(record.plan, cut, ability.most, partitioned=on_mig(ability.name)),
-                    memory_mib=ability.memory_mib,
-                    sharing=state,
-                )
-            )
+            blank = naming.of_function(naming.blank(card, record.plan, cut, device.name), device)
+            found.append(replace(sized(blank, card, record.plan, cut, ability), sharing=state))
         return tuple(found)
 
     def prepare(self, claim: ClaimRecord) -> tuple[str, ...]:

@@ -87,11 +87,4 @@ def function_slices(card: Card, plan: Plan, sight: Sight) -> Iterator[Slice]:
     ]
     in_order = (blank for blank, cut in zip(blanks, plan.cuts, strict=True) for _ in range(cut.count))
     for device, blank in zip(sight.vfs_of(card), in_order, strict=False):
-        yield replace(
-            blank,
-            name=device.name,
-            addresses=(device.address,),
-            iommu_group=device.iommu_group,
-            vendor_id=f"{device.vendor:04x}",
-            product_id=f"{device.product:04x}",
-        )
+        yield naming.of_function(blank, device)

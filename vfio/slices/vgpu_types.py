@@ -1,4 +1,11 @@
-"""Reads what drivers say of their vGPU types, and counts how many of one fit on an empty card. Pure."""
+"""Reads what drivers say of their vGPU types, and counts how many of one fit on an empty card. Pure.
+
+A MIG-backed type says in its name how many compute parts its GPU instance has. Which instances an operator
+made is not read: `/proc/driver/nvidia/capabilities/gpuN/mig/giM` shows their numbers and not their profiles,
+and `gpu_instance_id` of a virtual function is such a number. What the driver says of a type follows from
+them: `available_instances` counts them, `creatable_vgpu_types` only lists a type while one is free. So on
+vendor-specific VFIO `most` is a bound for such a type; a layout that wants more than stand is refused.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,7 +14,7 @@ from dataclasses import dataclass
 from vfio.slices.model import Cut
 
 _LINE = re.compile(r"\s*(\d+)\s*:\s*(\S.*?)\s*\Z")
-_NAME = re.compile(r"-(?:(?P<instances>\d+)-)?(?P<gib>\d+)[ABCQ]\d?(?P<mig>ME)?\Z")
+_NAME = re.compile(r"-(?:(?P<parts>\d+)-)?(?P<gib>\d+)[ABCQ]\d?(?P<mig>ME)?\Z")
 _FRAMEBUFFER = re.compile(r"framebuffer=(\d+)M")
 _MAX_INSTANCE = re.compile(r"max_instance=(\d+)")
 _SMALLEST_MIB = 512
@@ -23,7 +30,9 @@ class VgpuType:
     memory_mib: int | None = None
     max_instance: int | None = None
     on_mig: bool = False
-    """A GPU instance of its own: a part of the hardware, not of its time."""
+    """On a GPU instance: a part of the hardware, not of its time."""
+    parts: int | None = None
+    """Compute parts of that instance; of the card's `mig_parts`."""
 
 
 def parse_creatable(text: str) -> tuple[VgpuType, ...]:
@@ -42,6 +51,7 @@ def parse_described(id: str, name: str, description: str) -> VgpuType:
         int(memory[1]) if memory else named.memory_mib,
         int(most[1]) if most else None,
         named.on_mig,
+        named.parts,
     )
 
 
@@ -60,9 +70,9 @@ def total_mib(kinds: Iterable[VgpuType], known: int | None) -> int | None:
     whole card; else what the catalogue knows."""
     kinds = tuple(kinds)
     sizes = [kind.memory_mib or 0 for kind in kinds]
-    if not sizes or not max(sizes):
+    if not sizes or not max(sizes) or all(kind.on_mig for kind in kinds):
         return known
-    return known if known and all(kind.on_mig for kind in kinds) else max(sizes)
+    return max(sizes)
 
 
 def largest_first(cuts: Iterable[Cut], memory: Mapping[str, int | None]) -> tuple[Cut, ...]:
@@ -70,8 +80,9 @@ def largest_first(cuts: Iterable[Cut], memory: Mapping[str, int | None]) -> tupl
     return tuple(sorted(cuts, key=lambda cut: -(memory.get(cut.type) or 0)))
 
 
-def on_mig(name: str) -> bool:
-    return _named("", name).on_mig
+def parse_name(name: str) -> VgpuType:
+    """As much as the name alone says."""
+    return _named("", name)
 
 
 def _named(id: str, name: str) -> VgpuType:
@@ -79,4 +90,5 @@ def _named(id: str, name: str) -> VgpuType:
     if found is None:
         return VgpuType(id, name)
     memory = int(found["gib"]) * 1024 or _SMALLEST_MIB
-    return VgpuType(id, name, memory, on_mig=bool(found["instances"] or found["mig"]))
+    parts = int(found["parts"]) if found["parts"] else None
+    return VgpuType(id, name, memory, on_mig=bool(parts or found["mig"]), parts=parts)

@@ -11,7 +11,7 @@ from vfio.binding import Binder
 from vfio.errors import SysfsError
 from vfio.journal import ClaimRecord
 from vfio.scan import DEVICES
-from vfio.slices import sharing, vfs
+from vfio.slices import naming, sharing, vfs
 from vfio.slices.model import Ability, Card, Cut, Kind, Plan, Policy, Sharing, Sight, Slice
 from vfio.slices.records import Before, LayoutRecord
 from vfio.slices.sight import look
@@ -76,9 +76,8 @@ class XeFunction:
         quanta = [(state and state[0].quantum_us) or 0 for state in states]
         return tuple(
             replace(
-                each,
+                naming.with_memory(each, state[1] if state else None),
                 sharing=state[0] if state else None,
-                memory_mib=state[1] if state else None,
                 # Each runs for its quantum in turn; without quanta none is told from another.
                 share=1000 * quantum // sum(quanta) if all(quanta) else each.share,
             )
