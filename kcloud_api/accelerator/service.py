@@ -16,9 +16,10 @@ from kcloud_api.accelerator.listing import (
     host_keys,
     places_of,
 )
+from kcloud_api.accelerator.remembering import forget_host, welcome_host
 from kcloud_api.accelerator.shapes import of_classes as shapes_of
 from kcloud_api.accelerator.shapes import page as shape_page
-from kcloud_api.accelerator.syncing import forget_host, providers, sync_cards, sync_devices
+from kcloud_api.accelerator.syncing import providers, sync_cards, sync_devices
 
 __all__ = [
     "MISSING",
@@ -40,4 +41,5 @@ __all__ = [
     "shapes_of",
     "sync_cards",
     "sync_devices",
+    "welcome_host",
 ]

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from kcloud_api.accelerator import certifying, shapes
+from kcloud_api.accelerator import certifying, remembering, shapes
 from kcloud_api.accelerator.inventory import (
     MISSING,
     Slice,
@@ -54,6 +53,7 @@ def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport
     host = _Host(host_id, book, _claims_on(session, host_id))
     shapes.add(session, devices)
     shut = {row.card: row for row in rows.values() if row.quarantine_reason and row.name not in said}
+    bars = remembering.bars(session, host_id, [each for name, each in said.items() if name not in rows])
     changed = False
     for device in said.values():
         row = rows.pop(device.name, None)
@@ -62,7 +62,10 @@ def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport
         appears = row is None or row.state == MISSING
         row = _written(session, row, host, device)
         if appears and row.card in shut:
-            _quarantine_as(row, shut[row.card])
+            # What an operator has ruled out is not handed out because its card is cut in another way.
+            remembering.put(row, remembering.Bar(quarantine=shut[row.card].quarantine_reason))
+        if device.name in bars:
+            remembering.put(row, bars[device.name])
         _settle(session, row, host, device, burnt_in=burnt_in)
         changed = changed or told != _placement_facts(row)
     for row in rows.values():
@@ -123,12 +126,6 @@ def offer(row: DeviceRow, *, claimed: bool) -> None:
     row.held_back = "" if claimed else why
 
 
-def forget_host(session: Session, host_id: UUID) -> None:
-    """Forget the devices of a host that is no more. Leases and certificates stay: they are their tenants'."""
-    session.exec(delete(DeviceRow).where(col(DeviceRow.host_id) == host_id))
-    session.exec(delete(CardRow).where(col(CardRow.host_id) == host_id))
-
-
 def _rows_of(session: Session, host_id: UUID) -> Sequence[DeviceRow]:
     statement = select(DeviceRow).where(DeviceRow.host_id == host_id).order_by(DeviceRow.name)
     # Two reports of one host queue here.
@@ -153,13 +150,6 @@ def _written(session: Session, row: DeviceRow | None, host: _Host, device: Devic
     else:
         _set(row, facts)
     return row
-
-
-def _quarantine_as(row: DeviceRow, before: DeviceRow) -> None:
-    """What an operator has ruled out is not handed out because its card is cut in another way."""
-    if not row.quarantine_reason:
-        row.quarantine_until = max(row.release_count, row.release_done) + 1
-        row.quarantine_reason = before.quarantine_reason
 
 
 def _settle(session: Session, row: DeviceRow, host: _Host, device: DeviceReport, *, burnt_in: bool) -> None:

@@ -3,10 +3,15 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Text
+from sqlalchemy import JSON, BigInteger, Column, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from kcloud_api.db.columns import UtcDateTime
+
+
+def _index_where(name: str, column: str, condition: str) -> Index:
+    """Of the rows alone that are looked for."""
+    return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 class DeviceRow(SQLModel, table=True):
@@ -18,6 +23,8 @@ class DeviceRow(SQLModel, table=True):
         Index("ux_accelerator_device_host_name", "host_id", "name", unique=True),
         Index("ix_accelerator_device_product", "vendor_id", "product_id", "kind", "resource_class"),
         Index("ix_accelerator_device_state", "state", "host_id", "name"),
+        _index_where("ix_accelerator_device_departed", "departed_from", "departed_from IS NOT NULL"),
+        _index_where("ix_accelerator_device_serial", "serial", "serial <> ''"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -57,6 +64,8 @@ class DeviceRow(SQLModel, table=True):
     reason: str = Field(default="", sa_type=Text)
     offered: bool
     """Whether placement may hand it out; inventory.held_back decides."""
+    oddity: str = Field(default="", sa_type=Text)
+    """What its host says of it that can't be kept as it is said; such a device is not offered."""
     held_back: str = Field(default="", sa_type=Text)
     """Why it is not offered; empty while it is, or while a claim rests on it."""
 
@@ -82,6 +91,8 @@ class DeviceRow(SQLModel, table=True):
     release_done: int = Field(default=0, sa_type=BigInteger)
     last_seen: datetime = Field(sa_type=UtcDateTime)
     """When its host last said something new of it."""
+    departed_from: str | None = Field(default=None, max_length=64)
+    """Name of its host, once that was deleted: what must be remembered goes to the next host of this name."""
 
 
 class CardRow(SQLModel, table=True):
@@ -138,10 +149,14 @@ class LeaseRow(SQLModel, table=True):
     """Whose a claim was. Kept when it has ended, for the certificate that follows is his to read."""
 
     __tablename__ = "accelerator_lease"
+    __table_args__ = (
+        Index("ix_accelerator_lease_device", "device_id", "project_id"),
+        _index_where("ix_accelerator_lease_ended", "ended_at", "ended_at IS NOT NULL"),
+    )
 
     id: UUID = Field(primary_key=True)
     """The claim's."""
-    device_id: UUID = Field(index=True)
+    device_id: UUID
     server_id: UUID = Field(index=True)
     project_id: str = Field(max_length=64)
     generation: int = Field(sa_type=BigInteger)
@@ -156,6 +171,7 @@ class CertificateRow(SQLModel, table=True):
     __table_args__ = (
         Index("ux_accelerator_certificate_device", "device_id", "chain", "sequence", unique=True),
         Index("ix_accelerator_certificate_project", "project_id", "device_id"),
+        _index_where("ix_accelerator_certificate_superseded", "superseded_at", "superseded_at IS NOT NULL"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -171,6 +187,26 @@ class CertificateRow(SQLModel, table=True):
     hash: str = Field(max_length=64)
     body: dict[str, object] = Field(sa_type=JSON)
     received_at: datetime = Field(sa_type=UtcDateTime)
+    superseded_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When the next of its chain came, or its device went for good; None for the newest, which never grows
+    old."""
+
+
+class AnchorRow(SQLModel, table=True):
+    """Where what is kept of a chain begins, if not with its first certificate: number and hash of the one
+    before."""
+
+    __tablename__ = "accelerator_chain_anchor"
+
+    device_id: UUID = Field(primary_key=True)
+    chain: int = Field(primary_key=True)
+    host_id: UUID
+    device: str = Field(max_length=255)
+    sequence: int = Field(sa_type=BigInteger)
+    hash: str = Field(max_length=64)
+    reason: str = Field(max_length=16)
+    """`pruned`: it grew too old. `unknown`: this cloud never had it."""
+    made_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class HostKeyRow(SQLModel, table=True):

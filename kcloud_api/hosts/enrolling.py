@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from sqlmodel import Session, select
 
+from kcloud_api.accelerator import service as accelerator
 from kcloud_api.compute import assigning
 from kcloud_api.db.columns import utcnow
 from kcloud_api.hosts.records import EnrolmentRecord, HostState
@@ -63,6 +64,7 @@ def _again(row: EnrolmentRow, secret: str) -> Enrolled:
 
 def _admit(session: Session, name: str, secret: str, now: datetime) -> UUID:
     host = session.exec(select(HostRow).where(HostRow.name == name)).first()
+    is_new = host is None
     if host is None:
         host = HostRow(
             id=uuid4(), name=name, secret_sha256=secret, last_seen=now, state=HostState.UP,
@@ -73,6 +75,8 @@ def _admit(session: Session, name: str, secret: str, now: datetime) -> UUID:
     session.add(host)
     session.flush()
     assigning.add_host(session, host.id, name)
+    if is_new:
+        accelerator.welcome_host(session, host.id, name)
     return host.id
 
 

@@ -61,7 +61,7 @@ def delete_host(session: Session, host_id: UUID) -> None:
         raise Conflict(f"Host {row.name} holds servers: delete them first.")
     placement.set_host_available(session, host_id, False)
     placement.remove_host(session, host_id)
-    accelerator.forget_host(session, host_id)
+    accelerator.forget_host(session, host_id, row.name)
     assigning.remove_host(session, host_id)
     session.exec(delete(EnrolmentRow).where(col(EnrolmentRow.host_id) == host_id))
     session.delete(row)

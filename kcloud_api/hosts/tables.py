@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import JSON, Index
+from sqlalchemy import JSON, BigInteger, Index
 from sqlmodel import Field, SQLModel
 
 from kcloud_api.db.columns import UtcDateTime
@@ -18,8 +18,8 @@ class HostRow(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     name: str = Field(max_length=64, unique=True)
     secret_sha256: str = Field(max_length=64)
-    epoch: int = 0
-    last_sequence: int = 0
+    epoch: int = Field(default=0, sa_type=BigInteger)
+    last_sequence: int = Field(default=0, sa_type=BigInteger)
     boot_id: UUID | None = None
     last_seen: datetime = Field(sa_type=UtcDateTime)
     state: str = Field(default="up", max_length=8)
