@@ -152,6 +152,9 @@ class QuarantineDevice:
 DeviceAction = CleanDevice | CutCard | MaintainDevice | QuarantineDevice
 """What is done for devices' own sake."""
 
+OnDevice = PrepareDevice | ReleaseDevice | DeviceAction
+"""After which devices are to be looked at anew."""
+
 Action = (
     WriteRecord
     | FetchImage
@@ -168,3 +171,15 @@ Action = (
     | UploadConsole
     | DeviceAction
 )
+
+
+def device_of(action: Action) -> str:
+    """The device or the card that it is done to; empty for none, or where only the journal knows."""
+    match action:
+        case CutCard():
+            return action.card.name
+        case PrepareDevice():
+            return action.slice.name
+        case ReleaseDevice() | CleanDevice() | MaintainDevice() | QuarantineDevice():
+            return action.device
+    return ""

@@ -55,9 +55,12 @@ def is_stale(claim: ClaimWant, observed: Observed) -> bool:
 
 
 def may_come(claim: ClaimWant, observed: Observed) -> bool:
-    """Whether a slice that is not there may be there soon: a card is to be cut still, or nothing was read."""
-    coming = not observed.scanned or any(each.act for each in observed.decisions)
-    return coming and claim.device not in observed.offered
+    """Whether a slice that cannot be had may be had soon: cards are being cut, or to be cut still, or nothing
+    was read."""
+    offered = observed.offered.get(claim.device)
+    if offered is not None:
+        return offered.card in observed.cutting
+    return not observed.scanned or bool(observed.cutting) or any(each.act for each in observed.decisions)
 
 
 def is_ready(claim: ClaimWant, observed: Observed) -> bool:

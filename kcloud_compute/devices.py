@@ -19,8 +19,13 @@ MOST_CERTIFICATES = 64
 """In one report: with one for each of hundreds of slices it would be larger than the API takes."""
 
 
-def device_reports(inventory: Inventory, observed: Observed) -> tuple[DeviceReport, ...]:
-    """One for each slice that is there."""
+NO_TROUBLE: Mapping[str, str] = {}
+
+
+def device_reports(
+    inventory: Inventory, observed: Observed, troubles: Mapping[str, str] = NO_TROUBLE
+) -> tuple[DeviceReport, ...]:
+    """One for each slice that is there. `troubles`: what is tried in vain for devices, by name."""
     holders = {held.device: id for id, held in observed.claims.items() if held.device}
     taken = attached(observed)
     unsettled = inventory.unsettled
@@ -31,7 +36,7 @@ def device_reports(inventory: Inventory, observed: Observed) -> tuple[DeviceRepo
         _report(
             each,
             observed.devices.get(name) or DeviceRecord(device=name),
-            _Custody(holders.get(name), taken, unsettled.get(each.card, "")),
+            _Custody(holders.get(name), taken, unsettled.get(each.card, ""), troubles.get(name, "")),
             health.get(each.card),
         )
         for name, each in inventory.slices.items()
@@ -55,20 +60,20 @@ def attached(observed: Observed) -> frozenset[str]:
 
 
 class _Custody:
-    """Who has a slice, by journal and domains; and why its card gets no new guests."""
+    """Who has a slice, by journal and domains; why its card gets no new guests; what is tried in vain."""
 
-    def __init__(self, claim: UUID | None, attached: Set[str], unsettled: str) -> None:
-        self.claim, self.attached, self.unsettled = claim, attached, unsettled
+    def __init__(self, claim: UUID | None, attached: Set[str], unsettled: str, trouble: str) -> None:
+        self.claim, self.attached, self.unsettled, self.trouble = claim, attached, unsettled, trouble
 
 
 def _state(each: Slice, record: DeviceRecord, custody: _Custody) -> tuple[DeviceState, str]:
     """With the reason, where there is one."""
     state = DeviceState(record.state)
     if state in (DeviceState.QUARANTINED, DeviceState.SANITISING):
-        return state, record.reason
+        return state, "; ".join(part for part in (record.reason, custody.trouble) if part)
     if custody.claim is not None or state in (DeviceState.CLAIMED, DeviceState.ATTACHED):
         taken = marks(each) & custody.attached
-        return (DeviceState.ATTACHED if taken else DeviceState.CLAIMED), ""
+        return (DeviceState.ATTACHED if taken else DeviceState.CLAIMED), custody.trouble
     if custody.unsettled:
         return DeviceState.MAINTENANCE, custody.unsettled
     return state, record.reason
@@ -105,9 +110,12 @@ def _report(each: Slice, record: DeviceRecord, custody: _Custody, health: Health
     )
 
 
-def card_reports(inventory: Inventory) -> tuple[CardReport, ...]:
+def card_reports(inventory: Inventory, troubles: Mapping[str, str] = NO_TROUBLE) -> tuple[CardReport, ...]:
     """A card that is being cut differs from its layout, too: nobody may think that it stands."""
-    unsettled = inventory.unsettled
+    unsettled = {
+        name: f"{why}; {troubles[name]}" if name in troubles else why
+        for name, why in inventory.unsettled.items()
+    }
     return tuple(
         _card(decision.card, inventory, unsettled.get(decision.card.name, ""))
         for decision in inventory.decisions

@@ -52,6 +52,8 @@ class Observed:
     """Whether the host's devices could ever be read; else nothing follows from what is not offered."""
     decisions: tuple[Decision, ...] = ()
     """What the layout wants of each card."""
+    cutting: frozenset[str] = frozenset()
+    """Cards that are being cut at this moment, by name: what is offered of them may be gone the next."""
     devices: Mapping[str, DeviceRecord] = field(default_factory=dict)
     """What the host remembers of devices, by name; those without a record are free."""
     ill: Mapping[str, str] = field(default_factory=dict)

@@ -26,6 +26,10 @@ class Pauses(Generic[Key]):
     def may_try(self, key: Key, now: float) -> bool:
         return self._failures.get(key, (0, now))[1] <= now
 
+    def wait(self, key: Key, now: float) -> float:
+        """Seconds until this one may be tried."""
+        return max(0.0, self._failures.get(key, (0, now))[1] - now)
+
     def due(self, now: float) -> float:
         """Seconds until the next of those that wait may be tried; infinity when none waits."""
         return min((at - now for _, at in self._failures.values() if at > now), default=math.inf)

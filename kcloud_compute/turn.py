@@ -1,20 +1,14 @@
 """One turn of the agent: note what ended, look, plan, hand out jobs, report. Never waits for a job."""
 
 import logging
+import math
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from kcloud_common.wire import (
-    Assignment,
-    CardReport,
-    DeviceReport,
-    HostReport,
-    Power,
-    Presence,
-    ServerWant,
-)
+from kcloud_common.wire import Assignment, Power, Presence, ServerWant
 from kcloud_compute.actions import (
     Action,
     CutCard,
@@ -22,26 +16,31 @@ from kcloud_compute.actions import (
     FetchImage,
     Stop,
     UploadConsole,
+    device_of,
 )
 from kcloud_compute.addresses import AddressBook
+from kcloud_compute.care import now_utc
 from kcloud_compute.device_ledger import DeviceLedger
-from kcloud_compute.devices import attached, card_reports, device_reports
 from kcloud_compute.disks import GIB
 from kcloud_compute.faults import Failure
 from kcloud_compute.images import ImageCache
-from kcloud_compute.inventory import Inventory
 from kcloud_compute.ledger import Ledger
 from kcloud_compute.observed import Observed
 from kcloud_compute.pauses import Pauses
 from kcloud_compute.planner import HostPlan, ServerPlan, plan
-from kcloud_compute.report import Findings, HostFacts, Progress, host_report, server_reports
+from kcloud_compute.report import HostFacts, Progress
 from kcloud_compute.reporter import Reporter
 from kcloud_compute.sight import RETRY, Sight
+from kcloud_compute.telling import Seen, Telling
 from kcloud_compute.translate import Host
+from kcloud_compute.troubles import Troubles
 from kcloud_compute.workers import Job, Key, Outcome, Workers
 
 log = logging.getLogger(__name__)
 
+
+Steps = dict[Key, str]
+"""Of jobs that are being done."""
 
 Accepted = deque[tuple[str, int]]
 """Certificates that the control plane has: device and sequence. The thread that reports puts them in."""
@@ -68,6 +67,8 @@ class Settings:
     host: Host
     facts: HostFacts
     image_limit_gib: int
+    clock: Callable[[], datetime] = now_utc
+    """For what people read."""
 
 
 class Turns:
@@ -77,15 +78,14 @@ class Turns:
         self._parts, self._settings = parts, settings
         self._consoles: dict[UUID, int] = {}
         self._pauses: Pauses[Key] = Pauses()
-        self._reported: HostReport | None = None
-        self._device_reports: tuple[object, tuple[DeviceReport, ...]] | None = None
-        self._card_reports: tuple[Inventory, tuple[CardReport, ...]] | None = None
+        self._troubles = Troubles()
+        self._telling = Telling(settings.facts, parts.reporter)
 
     def take(self, assignment: Assignment, now: float) -> float:
         """Seconds after which the next turn is due, if nothing happens before."""
         parts = self._parts
         # Who works now is left alone this turn, even if done a moment later: what is seen may be older.
-        working = parts.workers.steps()
+        working, cutting = parts.workers.steps(), parts.workers.cutting()
         self._note_outcomes(assignment, now)
         while parts.accepted:
             parts.devices.accepted(*parts.accepted.popleft())
@@ -96,10 +96,14 @@ class Turns:
             self._supersede(want)
         present = (want for want in assignment.servers if want.presence is Presence.PRESENT)
         claimed = {claim.device for want in present for claim in want.claims}
+        # A cut that is under way cannot be called back: who comes too late for its card waits for the end.
+        seen = parts.sight.inventory.slices
+        claimed -= {name for name in claimed if name in seen and seen[name].card in cutting}
         observed = parts.sight.look(now, self._consoles, assignment.layout, claimed)
         if observed is None:
-            self._report_trouble()
+            self._telling.trouble(parts.sight.problems)
             return RETRY
+        observed = replace(observed, cutting=cutting)
         todo = plan(assignment, observed, self._settings.host)
         self._hand_out(todo, working, now)
         parts.addresses.refresh(observed.domains, now)
@@ -119,6 +123,7 @@ class Turns:
             if outcome.failure is not None:
                 self._note_failure(outcome, outcome.failure, now)
             elif not outcome.interrupted:
+                self._troubles.ended(map(device_of, outcome.job.actions))
                 self._pauses.succeeded(outcome.job.key)
                 self._note_done(outcome.job.actions, assignment)
 
@@ -126,14 +131,23 @@ class Turns:
         job = outcome.job
         if job.want is not None:
             self._parts.ledger.failed(job.want, failure, now)
+            standing = self._parts.ledger.of(job.want.id)
+            self._note_trouble(outcome, failure, math.inf if standing.given_up else standing.not_before - now)
             return
         self._pauses.failed(job.key, now)
-        for action in job.actions:
-            if isinstance(action, CutCard) and failure.permanent:
-                self._parts.sight.refused(action.card.name, action.plan, failure.fault.details)
+        cuts = [action for action in job.actions if isinstance(action, CutCard) and failure.permanent]
+        for cut in cuts:
+            self._troubles.ended([cut.card.name])  # its drift says it all
+            self._parts.sight.refused(cut.card.name, cut.plan, failure.fault.details)
+        if not cuts:
+            self._note_trouble(outcome, failure, self._pauses.wait(job.key, now))
         if failure.permanent:
             # A console that the control plane does not want, say because its server is gone there.
             self._note_uploads(job.actions)
+
+    def _note_trouble(self, outcome: Outcome, failure: Failure, pause: float) -> None:
+        again = None if pause == math.inf else self._settings.clock() + timedelta(seconds=pause)
+        self._troubles.failed(outcome.device, failure.fault.details, again)
 
     def _note_done(self, actions: Sequence[Action], assignment: Assignment) -> None:
         self._note_uploads(actions)
@@ -157,7 +171,7 @@ class Turns:
         if graceful and want.presence is Presence.ABSENT:
             self._parts.workers.submit(Job(("cut", want.id), (Stop(want.id, 0.0),)))
 
-    def _hand_out(self, todo: HostPlan, working: dict[Key, str], now: float) -> None:
+    def _hand_out(self, todo: HostPlan, working: Steps, now: float) -> None:
         for server in todo.servers:
             if ("server", server.want.id) not in working:
                 self._hand_out_server(server, now)
@@ -179,15 +193,13 @@ class Turns:
         else:
             self._parts.workers.submit(Job(("server", want.id), server.actions, want))
 
-    def _hand_out_other(self, job: Job, working: dict[Key, str], now: float) -> None:
+    def _hand_out_other(self, job: Job, working: Steps, now: float) -> None:
         if job.key not in working and self._pauses.may_try(job.key, now):
             self._parts.workers.submit(job)
 
     # --- what to say ---------------------------------------------------------------------------------
 
-    def _report(
-        self, assignment: Assignment, todo: HostPlan, observed: Observed, working: dict[Key, str]
-    ) -> None:
+    def _report(self, assignment: Assignment, todo: HostPlan, observed: Observed, working: Steps) -> None:
         parts = self._parts
         steps = working | parts.workers.steps()
         progress = Progress(
@@ -197,41 +209,11 @@ class Turns:
             addresses=parts.addresses.all(),
             overdue=parts.workers.overdue(),
         )
-        found = Findings(
-            boot_id=observed.boot_id,
-            assignment_generation=assignment.generation,
-            servers=server_reports(assignment, todo, observed, progress),
-            devices=self._devices(parts.sight.inventory, observed),
-            cards=self._cards(parts.sight.inventory),
-            layout_version=assignment.layout.version if assignment.layout else "",
-            problems=parts.sight.problems,
-        )
-        self._reported = host_report(self._settings.facts, found)
-        parts.reporter.offer(self._reported)
-
-    def _devices(self, inventory: Inventory, observed: Observed) -> tuple[DeviceReport, ...]:
-        """Made anew only when something that they are made from is another: a host has hundreds of slices."""
-        made_from = (inventory, observed.devices, observed.claims, attached(observed))
-        before = self._device_reports
-        same = before is not None and before[0] == made_from
-        reports = before[1] if before is not None and same else device_reports(inventory, observed)
-        # With what was compared last: the same objects are equal at once, equal ones only after a long look.
-        self._device_reports = made_from, reports
-        return reports
-
-    def _cards(self, inventory: Inventory) -> tuple[CardReport, ...]:
-        if self._card_reports is None or self._card_reports[0] is not inventory:
-            self._card_reports = inventory, card_reports(inventory)
-        return self._card_reports[1]
-
-    def _report_trouble(self) -> None:
-        """What was seen last, and why nothing is seen now: silence must not look like an empty host."""
-        if self._reported is not None:
-            self._reported = self._reported.model_copy(update={"problems": self._parts.sight.problems})
-            self._parts.reporter.offer(self._reported)
+        sight = parts.sight
+        seen = Seen(sight.inventory, observed, todo, sight.problems, self._troubles.told())
+        self._telling.report(assignment, seen, progress)
 
 
 def device_key(action: DeviceAction) -> UUID:
     """One thing at a time is done to a device."""
-    name = action.card.name if isinstance(action, CutCard) else action.device
-    return uuid5(NAMESPACE_URL, f"kcloud:device:{name}")
+    return uuid5(NAMESPACE_URL, f"kcloud:device:{device_of(action)}")

@@ -15,16 +15,7 @@ from uuid import UUID
 
 from kcloud_common.log import asked_by
 from kcloud_common.wire import ServerWant
-from kcloud_compute.actions import (
-    Action,
-    CleanDevice,
-    CutCard,
-    MaintainDevice,
-    PrepareDevice,
-    QuarantineDevice,
-    ReleaseDevice,
-    Start,
-)
+from kcloud_compute.actions import Action, CutCard, OnDevice, Start, device_of
 from kcloud_compute.faults import Failure, failure, is_expected
 from kcloud_compute.images import Cancelled, Interrupted
 from kcloud_compute.stages import gravest, stages
@@ -34,8 +25,6 @@ log = logging.getLogger(__name__)
 
 Key = tuple[str, UUID]
 """Kind of job (`server`, `console`, `claim`, `device`) and what it is about."""
-
-_ON_DEVICES = (PrepareDevice, ReleaseDevice, CleanDevice, CutCard, MaintainDevice, QuarantineDevice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +41,12 @@ class Outcome:
     last_step: str
     failure: Failure | None = None
     interrupted: bool = False
+    device: str = ""
+    """To which the failure happened, where it happened to one."""
 
     @property
     def touched_devices(self) -> bool:
-        return any(isinstance(action, _ON_DEVICES) for action in self.job.actions)
+        return any(isinstance(action, OnDevice) for action in self.job.actions)
 
 
 class _Running:
@@ -100,6 +91,12 @@ class Workers:
         """Every busy key, and what is being done there."""
         with self._lock:
             return {key: running.step for key, running in self._running.items()}
+
+    def cutting(self) -> frozenset[str]:
+        """Cards that are being cut."""
+        with self._lock:
+            actions = [action for running in self._running.values() for action in running.job.actions]
+        return frozenset(device_of(action) for action in actions if isinstance(action, CutCard))
 
     def overdue(self) -> dict[UUID, float]:
         """Servers whose start takes longer than it may, with the seconds that were allowed."""
@@ -193,7 +190,7 @@ def _outcome(job: Job, action: Action, error: BaseException) -> Outcome:
     if isinstance(error, Interrupted):
         return Outcome(job, action.step, interrupted=True)
     if isinstance(error, Exception):
-        return Outcome(job, action.step, failure(error))
+        return Outcome(job, action.step, failure(error), device=device_of(action))
     raise error
 
 
@@ -217,8 +214,7 @@ def _log(job: Job, action: Action, error: BaseException) -> None:
 def _about(job: Job) -> dict[str, str]:
     kind, id = job.key
     if kind == "device":
-        action = job.actions[0]
-        return {"device": action.card.name if isinstance(action, CutCard) else getattr(action, "device", "")}
+        return {"device": device_of(job.actions[0])}
     return {"claim_id" if kind == "claim" else "server_id": str(id)}
 
 

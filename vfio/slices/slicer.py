@@ -12,7 +12,9 @@ from uuid import UUID
 from vfio.binding import Binder
 from vfio.device import Snapshot
 from vfio.errors import (
+    BindFailed,
     BindingError,
+    Busy,
     DeviceBusy,
     JournalDamaged,
     LayoutRefused,
@@ -101,8 +103,9 @@ class Slicer:
     def apply(self, card: Card, plan: Plan) -> tuple[Slice, ...]:
         """Cut the card so; returns its slices. Repeat it freely: when all stands it writes nothing.
 
-        Raises DeviceBusy while the card is used, LayoutRefused when it cannot be cut so (it is then what it
-        was before any layout), NotRestored when undoing failed too: `undo` and `apply` try that again.
+        Raises DeviceBusy while the card is used, LayoutRefused when it cannot be cut so, BindFailed when
+        another try may do better (the card is then what it was before any layout), NotRestored when undoing
+        failed too: `undo` and `apply` try that again.
         """
         with self._lock:
             sight = self.look()
@@ -152,7 +155,9 @@ class Slicer:
             if isinstance(error, LayoutRefused):
                 # Judged with the kernel's own numbers: another turn would only switch everything on and off.
                 self._hopeless[card.name] = plan, sight.snapshot.boot_id, failure
-            raise LayoutRefused(failure, card.functions) from error
+            # Who holds something lets go of it, and full disks are emptied: that says nothing of the plan.
+            passing = isinstance(error, Busy | OSError)
+            raise (BindFailed if passing else LayoutRefused)(failure, card.functions) from error
 
     def _begun(self, card: Card, plan: Plan, sight: Sight) -> LayoutRecord:
         before = self._back_ends[plan.cuts[0].kind].before(card, plan, sight)
