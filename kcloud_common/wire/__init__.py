@@ -13,6 +13,7 @@ from kcloud_common.wire.cards import Ability, CardLayoutWant, CardReport, CutWan
 from kcloud_common.wire.devices import ChainHead, DeviceReport, DeviceState, DeviceWant, Health, PcieLink
 from kcloud_common.wire.host import Assignment, HostReport
 from kcloud_common.wire.machine import MachineReport, NodeReport, PagesReport
+from kcloud_common.wire.resources import ResourceReport
 from kcloud_common.wire.servers import (
     ClaimWant,
     Fault,
@@ -61,6 +62,7 @@ __all__ = [
     "PowerState",
     "Presence",
     "ReportAck",
+    "ResourceReport",
     "ServerReport",
     "ServerWant",
     "Sharing",

@@ -9,6 +9,7 @@ from kcloud_common.wire.base import Amount, Counter, Wire, Word, Words
 from kcloud_common.wire.cards import CardReport, LayoutWant
 from kcloud_common.wire.devices import DeviceReport, DeviceWant
 from kcloud_common.wire.machine import MachineReport
+from kcloud_common.wire.resources import ResourceReport
 from kcloud_common.wire.servers import ServerReport, ServerWant
 
 
@@ -40,6 +41,8 @@ class HostReport(Wire):
     servers: tuple[ServerReport, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
     cards: tuple[CardReport, ...] = ()
+    resources: Annotated[tuple[ResourceReport, ...], AfterValidator(lambda found: found[:16])] = ()
+    """What it has besides cards, which no server can be given."""
     machine: MachineReport | None = None
     """None: it says nothing of it."""
     layout_version: Annotated[str, AfterValidator(lambda text: text[:128])] = ""
