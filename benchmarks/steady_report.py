@@ -27,8 +27,9 @@ from kcloud_common.wire import (
     SliceKind,
 )
 from kcloud_compute.addresses import AddressBook
-from kcloud_compute.care import Care, Tools, now_utc
-from kcloud_compute.care import Host as CaredHost
+from kcloud_compute.care import Care, now_utc
+from kcloud_compute.cared_host import Host as CaredHost
+from kcloud_compute.cared_host import Tools
 from kcloud_compute.cleaning import Signatory
 from kcloud_compute.device_ledger import DeviceLedger
 from kcloud_compute.durable import no_checkpoint
@@ -113,7 +114,7 @@ def assembled(folder: Path, sysfs: Sysfs) -> tuple[Turns, Sight, Slicer]:
     paths.make()
     journal, ledger = Journal(paths.journal), DeviceLedger(paths.devices)
     slicer = Slicer(sysfs, journal, LayoutJournal(paths.layouts))
-    images = ImageCache(paths, lambda *_: None, run, no_checkpoint)  # type: ignore[arg-type, return-value]
+    images = ImageCache(paths, lambda *_: None, run, no_checkpoint)  # type: ignore[arg-type]
     senses = Senses(driver, sysfs, journal, ledger, images, paths)
     sight = Sight(senses, View(NetworkSpec(), Looking(sysfs, slicer, (), builtin())))
     cared = CaredHost(sysfs, driver, slicer, journal, ledger, builtin(), lambda: sight.inventory.slices)

@@ -14,8 +14,9 @@ from kcloud_common.wire import HostReport
 from kcloud_compute import device_key, tools
 from kcloud_compute.addresses import AddressBook
 from kcloud_compute.api_client import ApiClient
-from kcloud_compute.care import Care, Tools, now_utc
-from kcloud_compute.care import Host as CaredHost
+from kcloud_compute.care import Care, now_utc
+from kcloud_compute.cared_host import Host as CaredHost
+from kcloud_compute.cared_host import Tools
 from kcloud_compute.cleaning import Signatory
 from kcloud_compute.conf import ComputeConf
 from kcloud_compute.device_ledger import DeviceLedger

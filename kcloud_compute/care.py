@@ -6,63 +6,27 @@ its lease is over, and what is left is between the device and an operator.
 """
 
 import logging
-import time
-from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
-from hypervisor_drivers.driver import Driver, DriverError
 from kcloud_compute.actions import CleanDevice, CutCard, MaintainDevice, PrepareDevice, ReleaseDevice
-from kcloud_compute.cleaning import Identity, Job, Signatory, clean
-from kcloud_compute.device_ledger import DeviceLedger
-from kcloud_compute.device_record import DeviceRecord, Head
+from kcloud_compute.cared_host import Host, Tools
+from kcloud_compute.cleaning import Signatory, clean
+from kcloud_compute.cleaning_jobs import CleaningJobs
+from kcloud_compute.device_record import Beginning, DeviceRecord, Head
 from kcloud_compute.durable import Checkpoint, no_checkpoint
 from kcloud_compute.inventory import UNCLEAN
-from kcloud_compute.marks import domain_marks, marks
-from kcloud_compute.planner import LIVE
-from vfio.catalogue import Catalogue
+from kcloud_compute.lease_errors import count_errors
 from vfio.errors import BindingError, DeviceGone, JournalDamaged, NotRestored, NotViable, SysfsError
-from vfio.journal import ClaimRecord, Journal
 from vfio.lifecycle import LEASED, Event, State
-from vfio.offer import seated_link
-from vfio.sanitise.pipeline import Means, NotYet, Tool, Unclean
-from vfio.sanitise.subject import RECREATED_KINDS, Subject, functions_of
-from vfio.scan import boot_id
-from vfio.slices.model import Kind, Sight, Slice
-from vfio.slices.slicer import Slicer
-from vfio.sysfs import Sysfs
+from vfio.sanitise.pipeline import Unclean
+from vfio.slices.model import Slice
 
 log = logging.getLogger(__name__)
 
 _BURN_INS = UUID("8f6c3b54-3f0e-4a58-9a52-51d0f0e1c7aa")
 """The namespace of claims that burn-ins hold devices by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """The operator's own, by the catalogue's names of methods; and the kernel's log."""
-
-    scrubs: Mapping[str, Tool] = field(default_factory=dict)
-    read_backs: Mapping[str, Tool] = field(default_factory=dict)
-    kernel_log: Callable[[], str] = lambda: ""
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What care is taken of, and by what."""
-
-    sysfs: Sysfs
-    driver: Driver
-    slicer: Slicer
-    journal: Journal
-    ledger: DeviceLedger
-    catalogue: Catalogue
-    slices: Callable[[], Mapping[str, Slice] | None]
-    """As last seen, by name; None before they could be read."""
-    cutting: Callable[[], Collection[str]] = tuple
-    """Names of cards that are to be cut now: what is not there may be there soon."""
 
 
 class Care:
@@ -71,14 +35,16 @@ class Care:
     def __init__(
         self, host: Host, signatory: Signatory, tools: Tools, checkpoint: Checkpoint = no_checkpoint
     ) -> None:
-        self._host, self._signatory, self._tools, self._checkpoint = host, signatory, tools, checkpoint
+        self._host, self._signatory, self._checkpoint = host, signatory, checkpoint
+        self._jobs = CleaningJobs(host, tools, checkpoint)
 
     def prepare(self, action: PrepareDevice) -> None:
         """Raises StaleLease, NotAllowed, and what Slicer.prepare raises."""
         wanted = action.slice
         record = self._host.ledger.of(wanted.name)
         if record.state not in UNCLEAN or record.claim_id != action.claim_id:
-            self._host.ledger.claim(wanted.name, action.claim_id, action.generation, wanted.card)
+            beginning = self._beginning(wanted)
+            self._host.ledger.claim(wanted.name, action.claim_id, action.generation, beginning)
             self._checkpoint("lease noted")
         # Else its lease is over, and only its entry in the journal is damaged: this writes a new one.
         self._host.slicer.prepare(action.claim_id, wanted)
@@ -102,14 +68,14 @@ class Care:
         if record.state is State.QUARANTINED:
             self._give_back(device, action.claim_id)
         else:
-            self._clean(host.ledger.release(device, self._boot()), action.claim_id)
+            self._clean(host.ledger.release(device, self._host.boot()), action.claim_id)
 
     def clean(self, action: CleanDevice) -> None:
         """A cleaning that was interrupted, or a burn-in."""
         ledger = self._host.ledger
         if action.burn_in is not None:
             known = Head(**action.chain.model_dump()) if action.chain else None
-            record = ledger.burn_in(action.device, action.burn_in, self._boot(), known)
+            record = ledger.burn_in(action.device, action.burn_in, self._host.boot(), known)
         else:
             record = ledger.of(action.device)
         if record.state is State.SANITISING:
@@ -133,7 +99,7 @@ class Care:
     def _clean(self, record: DeviceRecord, claim_id: UUID) -> None:
         host, device = self._host, record.device
         try:
-            job = self._job(record, claim_id)
+            job = self._jobs.make(record, claim_id)
             certificate = clean(host.sysfs, host.ledger, self._signatory, job)
         except Unclean as error:
             log.error("device_quarantined", extra={"device": device, "reason": error.evidence})
@@ -145,96 +111,6 @@ class Care:
             return
         self._give_back(device, claim_id)
 
-    def _job(self, record: DeviceRecord, claim_id: UUID) -> Job:
-        """With the device bound to vfio-pci, where its kind is bound at all: a driver of the host's must not
-        look at what a guest has left."""
-        host = self._host
-        found = self._found(record.device, claim_id)
-        host.slicer.prepare(claim_id, found)
-        sight = host.slicer.look()
-        return Job(
-            subject=self._subject(found, record, sight),
-            identity=Identity(found.vendor_id, found.product_id),
-            means=self._means(found, record, claim_id),
-            give_back=lambda: host.slicer.release(claim_id),
-        )
-
-    def _found(self, device: str, claim_id: UUID) -> Slice:
-        """NotYet for one that will be there at the next look, DeviceGone for one that is gone."""
-        host = self._host
-        seen = host.slices()
-        if seen is None:
-            raise NotYet("the host's devices could not be read yet")
-        if (found := seen.get(device)) is not None:
-            return found
-        held = self._held(claim_id)
-        if held is not None and held.slice is not None and held.slice.kind in RECREATED_KINDS:
-            # A cleaning was stopped after it had taken the slice away, and before it had made it anew.
-            host.slicer.release(claim_id)
-            raise NotYet(f"{device} had been taken away, and was made anew just now")
-        if held is None and (cards := host.cutting()):
-            raise NotYet(f"{device} is not there, and {', '.join(sorted(cards))} is to be cut first")
-        raise DeviceGone(f"{device} is not among this host's devices", ())
-
-    def _held(self, claim_id: UUID) -> ClaimRecord | None:
-        """What the claim holds by the journal since this boot: a reboot undoes it."""
-        try:
-            claim = self._host.journal.read(claim_id)
-        except JournalDamaged:
-            return None
-        return claim if claim is not None and claim.boot_id == boot_id(self._host.sysfs) else None
-
-    def _subject(self, found: Slice, record: DeviceRecord, sight: Sight) -> Subject:
-        catalogue, devices = self._host.catalogue, sight.snapshot.devices
-        try:
-            functions = functions_of(sight.snapshot, found.addresses, catalogue.describe, seated_link)
-        except KeyError as error:
-            raise DeviceGone(f"{error.args[0]} is not there", found.addresses) from error
-        card = next((each for each in devices.values() if each.name == found.card), None)
-        return Subject(
-            name=found.name,
-            kind=found.kind,
-            functions=functions,
-            watched=(card.address,) if card is not None and card.address not in found.addresses else (),
-            mdev=str(found.mdev) if found.mdev else None,
-            slice_type=found.type,
-            scrub=catalogue.describe(card).scrub if card is not None and found.kind is Kind.WHOLE else "none",
-            rebooted=record.lease_boot not in ("", self._boot()),
-        )
-
-    def _means(self, found: Slice, record: DeviceRecord, claim_id: UUID) -> Means:
-        host = self._host
-
-        def fence() -> str:
-            return f"lease {record.generation} is over; the host takes none below it"
-
-        def stop() -> str:
-            try:
-                domains = host.driver.domains()
-            except DriverError as error:
-                raise NotYet(f"the hypervisor does not say which domains there are: {error}") from error
-            for domain in domains.values():
-                if domain.state in LIVE and marks(found) & domain_marks(domain):
-                    raise NotYet(f"domain {domain.name} still has {found.name}")
-            return "no domain has it"
-
-        def recreate() -> str:
-            host.slicer.prepare(claim_id, found)
-            host.slicer.release(claim_id)
-            return f"type {found.type} was taken away and made anew"
-
-        return Means(
-            clock=time.monotonic,
-            notes=host.ledger.notes(found.name, self._boot()),
-            fence=fence,
-            stop=stop,
-            recreate=recreate,
-            scrubs=self._tools.scrubs,
-            read_backs=self._tools.read_backs,
-            kernel_log=self._tools.kernel_log,
-            checkpoint=self._checkpoint,
-        )
-
     def _give_back(self, device: str, claim_id: UUID) -> None:
         """A quarantined device goes back to its driver, for an operator's tools. Where that fails too, its
         journal entry stays, and the burn-in will take it up."""
@@ -244,8 +120,9 @@ class Care:
             self._host.ledger.fail(device, str(error))
             log.error("device_not_returned", extra={"device": device, "reason": str(error)})
 
-    def _boot(self) -> str:
-        return boot_id(self._host.sysfs) or ""
+    def _beginning(self, wanted: Slice) -> Beginning:
+        host = self._host
+        return Beginning(wanted.card, host.boot(), count_errors(host.sysfs, wanted))
 
     # --- names ---------------------------------------------------------------------------------------
 

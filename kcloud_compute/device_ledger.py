@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from kcloud_common.certificate import Certificate
 from kcloud_compute import device_record, durable
-from kcloud_compute.device_record import MOST_WORDS, DeviceRecord, Head
+from kcloud_compute.device_record import MOST_WORDS, UNSEEN, Beginning, DeviceRecord, Head
 from kcloud_compute.durable import Checkpoint, no_checkpoint
+from kcloud_compute.lease_notes import Counts
 from vfio.lifecycle import Event, State
 
 _SUFFIX = ".json"
@@ -45,10 +46,20 @@ class DeviceLedger:
         with self._lock:
             return dict(self._records)
 
-    def claim(self, device: str, claim_id: UUID, generation: int, card: str = "") -> DeviceRecord:
+    def claim(
+        self, device: str, claim_id: UUID, generation: int, beginning: Beginning = UNSEEN
+    ) -> DeviceRecord:
         """A lease begins, or goes on. StaleLease below the newest lease seen, and for another claim with the
         same number; vfio.lifecycle.NotAllowed for a device that is not free. Safe to repeat."""
-        return self._change(device, lambda record: device_record.claimed(record, claim_id, generation, card))
+
+        def begun(record: DeviceRecord) -> DeviceRecord:
+            return device_record.claimed(record, claim_id, generation, beginning)
+
+        return self._change(device, begun)
+
+    def watch(self, device: str, boot_id: str, errors: Counts) -> DeviceRecord:
+        """Note what AER counts on a device that is leased, or cleaned after its lease."""
+        return self._change(device, lambda record: device_record.watched(record, boot_id, errors))
 
     def happened(self, device: str, event: Event) -> DeviceRecord:
         """START, STOP, WITHDRAW and RETURN, which carry nothing."""

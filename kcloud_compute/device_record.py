@@ -1,5 +1,6 @@
 """What a host remembers of one device, and how each event changes it. Pure; device_ledger.py keeps it."""
 
+from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kcloud_common.certificate import NO_CERTIFICATE, Certificate, Hash
 from kcloud_common.errors import Conflict
 from kcloud_common.signing import fingerprint
+from kcloud_compute.lease_notes import Counts, LeaseNotes, counted
 from vfio.lifecycle import LEASED, Event, State, after
 
 MOST_WORDS = 4096
@@ -53,6 +55,8 @@ class DeviceRecord(BaseModel):
     head: Head = Head()
     certificate: Certificate | None = None
     """The newest, until the control plane has it."""
+    lease: LeaseNotes = LeaseNotes()
+    """Of the lease that goes on, or whose cleaning is under way."""
     lease_boot: str = ""
     """The host's boot in which the last lease ended."""
     before: dict[str, str] = Field(default_factory=dict)
@@ -66,17 +70,40 @@ def changed(record: DeviceRecord, event: Event, **facts: object) -> DeviceRecord
     return record.model_copy(update={"state": after(record.state, event), **facts})
 
 
-def claimed(record: DeviceRecord, claim_id: UUID, generation: int, card: str = "") -> DeviceRecord:
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Of a lease, or of its going on after a reboot: as it is just before a guest gets the device."""
+
+    card: str = ""
+    boot: str = ""
+    errors: Counts = field(default_factory=dict)
+
+
+UNSEEN = Beginning()
+
+
+def claimed(
+    record: DeviceRecord, claim_id: UUID, generation: int, beginning: Beginning = UNSEEN
+) -> DeviceRecord:
     """Lease 0 is of a control plane that does not number them, and is not fenced among its like."""
     newest, device = record.generation, record.device
     if generation < newest:
         raise StaleLease(f"{device}: lease {generation} is older than lease {newest}, which was seen here")
     if record.state in LEASED and (record.claim_id, newest) == (claim_id, generation):
-        return record
+        return watched(record, beginning.boot, beginning.errors)
     if generation and generation == newest:
         raise StaleLease(f"{device}: lease {generation} was another claim's, {record.claim_id or 'ended'}")
-    facts = {"claim_id": claim_id, "generation": generation, "card": card or record.card}
-    return changed(record, Event.CLAIM, **facts, reason="")
+    facts = {"claim_id": claim_id, "generation": generation, "card": beginning.card or record.card}
+    lease = counted(LeaseNotes(), beginning.boot, beginning.errors)
+    return changed(record, Event.CLAIM, **facts, reason="", lease=lease)
+
+
+def watched(record: DeviceRecord, boot_id: str, errors: Counts) -> DeviceRecord:
+    """With what AER counts now. Nothing of a device that no lease is on, nor was just before."""
+    on = record.state in LEASED or (record.state is State.SANITISING and record.burn_in is None)
+    if not on or not boot_id:
+        return record
+    return record.model_copy(update={"lease": counted(record.lease, boot_id, errors)})
 
 
 def released(record: DeviceRecord, boot_id: str) -> DeviceRecord:
@@ -103,6 +130,7 @@ def certified(record: DeviceRecord, certificate: Certificate) -> DeviceRecord:
         before={},
         before_boot="",
         head=Head(sequence=sequence, hash=fingerprint(certificate), generation=generation),
+        lease=LeaseNotes(),
     )
 
 
@@ -130,7 +158,9 @@ def burning_in(record: DeviceRecord, count: int, boot_id: str) -> DeviceRecord:
     if record.burn_in == count or record.release_count >= count:
         return record
     # Where no lease is known, one may have been forgotten: it is taken to have ended in this boot.
-    return changed(record, Event.BURN_IN, burn_in=count, lease_boot=record.lease_boot or boot_id)
+    lease_boot = record.lease_boot or boot_id
+    # What its last lease showed is why it is in quarantine; now it is to show what it does by itself.
+    return changed(record, Event.BURN_IN, burn_in=count, lease_boot=lease_boot, lease=LeaseNotes())
 
 
 def accepted(record: DeviceRecord, sequence: int) -> DeviceRecord:

@@ -9,6 +9,7 @@ from hypervisor_drivers.driver import DriverError
 from hypervisor_drivers.spec import NetworkSpec
 from kcloud_common.wire import LayoutWant
 from kcloud_compute.cuts import card_layouts
+from kcloud_compute.device_record import DeviceRecord
 from kcloud_compute.devices import burn_ins, ill
 from kcloud_compute.inventory import (
     Inventory,
@@ -22,7 +23,8 @@ from kcloud_compute.inventory import (
 from kcloud_compute.observe import Senses, observe
 from kcloud_compute.observed import Observed
 from vfio.errors import SysfsError
-from vfio.health import Reading
+from vfio.health import Errors, Reading
+from vfio.scan import boot_id
 from vfio.slices.model import Plan, Slice
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ class Sight:
         self._well: dict[str, tuple[int, Reading]] = {}
         """Of each card the burn-ins done, and its first reading since: who passed one begins anew."""
         self._ill: dict[str, str] = {}
+        self._errors: dict[str, tuple[int | None, int | None]] = {}
+        """Of each card the errors that nobody could correct, as they were noted last."""
 
     def refused(self, card: str, plan: Plan, why: str) -> None:
         """The card's kernel will not have it so, until the layout or the card is another one."""
@@ -119,8 +123,23 @@ class Sight:
         for name, reading in fresh.health.items():
             if name not in self._well or self._well[name][0] != done[name]:
                 self._well[name] = done[name], reading
+        self._note_errors(fresh.health, records)
         self._ill = ill({name: reading for name, (_, reading) in self._well.items()}, fresh)
         self._rescan_at = now + self._view.rescan_interval
+
+    def _note_errors(self, health: Mapping[str, Reading], records: Mapping[str, DeviceRecord]) -> None:
+        """For the certificates of leases, which a reboot would make forget them. Only grave ones are worth a
+        write to disk."""
+        boot = boot_id(self._senses.sysfs) or ""
+        for name, reading in health.items():
+            grave = reading.nonfatal, reading.fatal
+            if self._errors.get(name) == grave or not reading.present:
+                continue
+            self._errors[name] = grave
+            counts = {reading.address: Errors(reading.correctable, *grave)}
+            for device, record in records.items():
+                if name in (device, record.card):
+                    self._senses.devices.watch(device, boot, counts)
 
     def _raise_network(self) -> None:
         if not self._network_up:

@@ -10,11 +10,20 @@ from dataclasses import dataclass
 ADDRESS = re.compile(r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\Z")
 
 
+_NAME = re.compile(r"pci_([0-9a-f]{4,8})_([0-9a-f]{2})_([01][0-9a-f])_([0-7])\Z")
+
+
 def checked_address(text: str) -> str:
     """The full four-part form (`0000:41:00.0`), or ValueError. Domains above ffff exist (VMD) and pass."""
     if not ADDRESS.match(text):
         raise ValueError(f"not a PCI address (want dddd:bb:dd.f in lower-case hex): {text!r}")
     return text
+
+
+def address_of(name: str) -> str | None:
+    """Of a function with this libvirt-style name (PciDevice.name); None for a name of something else."""
+    found = _NAME.match(name)
+    return f"{found[1]}:{found[2]}:{found[3]}.{found[4]}" if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ _GRAVE_XIDS = frozenset({48, 64, 79, 95, 119, 120, 140})
 """Uncorrected memory errors, a failed row remap, a card that fell off the bus, a lost GSP: by NVIDIA's list
 these ask for a reset or for a person, so one that comes after the reset is not ordinary."""
 _TOTAL = "TOTAL_"
+MANY_CORRECTED = 1000
+"""Corrected errors of one lease above which the certificate says so in words. Our own measure: the link
+works, and what it costs is time."""
 
 
 class Weight(StrEnum):
@@ -36,6 +39,19 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Errors:
+    """What AER has counted on one function, or how many more than at some moment. None: not counted here."""
+
+    correctable: int | None = None
+    nonfatal: int | None = None
+    fatal: int | None = None
+
+    @property
+    def counted(self) -> bool:
+        return any(count is not None for count in (self.correctable, self.nonfatal, self.fatal))
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One function at one moment. None: it can't be read here (no AER, no PCI Express, a VF)."""
 
@@ -47,6 +63,21 @@ class Reading:
     fatal: int | None = None
     link: Link | None = None
     xids: tuple[int, ...] = ()
+
+
+def judge_lease(address: str, grown: Errors) -> tuple[Finding, ...]:
+    """What the errors of a whole lease say, by how many there were. A reset between two tenants mends no card
+    that made errors which nobody could correct."""
+    counts = {"fatal": grown.fatal, "nonfatal": grown.nonfatal}
+    found = [
+        Finding(f"lease-{kind}", Weight.FAULT, f"{address}: {count} {kind} errors during its lease")
+        for kind, count in counts.items()
+        if count
+    ]
+    if (grown.correctable or 0) > MANY_CORRECTED:
+        what = f"{address}: {grown.correctable} corrected errors during its lease, more than {MANY_CORRECTED}"
+        found.append(Finding("lease-correctable", Weight.SIGN, f"{what}: look at its seat and its cable"))
+    return tuple(found)
 
 
 def aer_total(text: str | None) -> int | None:

@@ -2,7 +2,7 @@
 
 from vfio.config_space import damage
 from vfio.errors import Vanished
-from vfio.health import Reading, aer_total, xids_of
+from vfio.health import Errors, Reading, aer_total, xids_of
 from vfio.scan import DEVICES, parse_link
 from vfio.sysfs import Sysfs
 
@@ -13,6 +13,16 @@ _TEXTS = (
     "current_link_speed",
     "current_link_width",
 )
+
+
+def read_errors(sysfs: Sysfs, address: str) -> Errors | None:
+    """What AER has counted on a function since it was found; None for one that is gone or counts nothing."""
+    try:
+        with sysfs.folder(f"{DEVICES}/{address}") as folder:
+            counts = Errors(*(aer_total(folder.read_text(name)) for name in _TEXTS[:3]))
+    except Vanished:
+        return None
+    return counts if counts.counted else None
 
 
 def read(sysfs: Sysfs, address: str, kernel_log: str = "") -> Reading:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vfio.errors import BindingError, SysfsError
-from vfio.health import Finding
+from vfio.health import Errors, Finding
 from vfio.kept import Kept, Notes
 from vfio.reset import NoReset, reset
 from vfio.sanitise.handles import handles
@@ -27,6 +27,10 @@ MOST_ROUNDS = 25
 
 def _nothing() -> str:
     return ""
+
+
+def _no_errors() -> Mapping[str, Errors]:
+    return {}
 
 
 def _no_checkpoint(name: str) -> None:
@@ -53,6 +57,9 @@ class Means:
     read_backs: Mapping[str, Tool] = field(default_factory=dict)
     """By the name of the scrub that they check."""
     kernel_log: Callable[[], str] = _nothing
+    lease_errors: Callable[[], Mapping[str, Errors]] = _no_errors
+    """How many errors AER has counted during the lease that ended, by function; empty where nobody knows.
+    Called before the first reset."""
     checkpoint: Callable[[str], None] = _no_checkpoint
     """Called after each step with its name."""
 
@@ -119,6 +126,7 @@ class _Run:
         self._means = means
         self._kept = Kept(sysfs, means.notes)
         self._before: Picture | None = None
+        self._lease: Mapping[str, Errors] = {}
         self._addresses = tuple(function.address for function in subject.functions)
 
     def do(self, planned: Planned) -> None:
@@ -173,6 +181,7 @@ class _Run:
         said = self._means.restore()
         # Only now: what an interrupted run had changed is not how the device was.
         self._before = picture(self._sysfs, self._subject, self._means.kernel_log())
+        self._lease = self._means.lease_errors()
         left = f"put back {' '.join(put_back)}" if put_back else ""
         return "; ".join(part for part in (left, said) if part)
 
@@ -190,7 +199,7 @@ class _Run:
 
     def _verify(self) -> str:
         now = picture(self._sysfs, self._subject, self._means.kernel_log())
-        verdict = verify(self._subject, self._before, now)
+        verdict = verify(self._subject, self._before, now, self._lease)
         self.findings += verdict.findings
         return verdict.evidence
 

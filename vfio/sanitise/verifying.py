@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vfio.config_space import ConfigSpace, differences
 from vfio.device import Bar
-from vfio.health import Finding, Reading, faults, judge
+from vfio.health import Errors, Finding, Reading, faults, judge, judge_lease
 from vfio.sanitise.subject import Function, Subject
 
 _OF_VIRTUAL = 0xFFFF
@@ -40,8 +40,13 @@ class Verdict:
     """Signs; faults were raised."""
 
 
-def verify(subject: Subject, before: Picture | None, now: Picture) -> Verdict:
-    """Raises StillWrong with everything that is. Pure."""
+_NO_LEASE: Mapping[str, Errors] = {}
+
+
+def verify(
+    subject: Subject, before: Picture | None, now: Picture, lease: Mapping[str, Errors] = _NO_LEASE
+) -> Verdict:
+    """Raises StillWrong with everything that is. `lease`: errors that were counted during the lease."""
     wrong: list[str] = []
     signs: list[Finding] = []
     for function in subject.functions:
@@ -57,10 +62,14 @@ def verify(subject: Subject, before: Picture | None, now: Picture) -> Verdict:
         findings = judge(before.watched[address] if before is not None else None, reading)
         signs += [finding for finding in findings if finding not in faults(findings)]
         wrong += [finding.evidence for finding in faults(findings)]
+    for address, errors in lease.items():
+        findings = judge_lease(address, errors)
+        signs += [finding for finding in findings if finding not in faults(findings)]
+        wrong += [finding.evidence for finding in faults(findings)]
     wrong += _made_anew(subject, now)
     if wrong:
         raise StillWrong("; ".join(wrong))
-    return Verdict(_evidence(subject, now, signs), tuple(signs))
+    return Verdict(_evidence(subject, now, signs, lease), tuple(signs))
 
 
 def _identity(function: Function, seen: FunctionSeen) -> list[str]:
@@ -90,10 +99,11 @@ def _made_anew(subject: Subject, now: Picture) -> list[str]:
     return [f"{subject.name} {is_now}, not of type {subject.slice_type}"]
 
 
-def _evidence(subject: Subject, now: Picture, signs: list[Finding]) -> str:
+def _evidence(subject: Subject, now: Picture, signs: list[Finding], lease: Mapping[str, Errors]) -> str:
     parts = [f"{address} {_described(seen)}" for address, seen in now.functions.items()]
     if subject.recreated:
         parts.append(f"type {now.slice_type}")
+    parts += [f"{address} during its lease: {_counts(errors)}" for address, errors in lease.items()]
     return "; ".join([*parts, *(finding.evidence for finding in signs)])
 
 
@@ -107,6 +117,13 @@ def _described(seen: FunctionSeen) -> str:
     if None not in counters:
         words.append(f"fatal errors {counters[0]}, nonfatal {counters[1]}")
     return ", ".join(words)
+
+
+def _counts(errors: Errors) -> str:
+    """What a function does not count is not told as none."""
+    counts = {"fatal": errors.fatal, "nonfatal": errors.nonfatal, "corrected": errors.correctable}
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count is not None)
+    return f"{told} errors"
 
 
 def _sizes(bars: tuple[Bar, ...]) -> str:

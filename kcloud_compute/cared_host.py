@@ -1,0 +1,42 @@
+"""What devices are taken care of with: the host's parts, and the operator's own tools. Pure data."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from hypervisor_drivers.driver import Driver
+from kcloud_compute.device_ledger import DeviceLedger
+from vfio.catalogue import Catalogue
+from vfio.journal import Journal
+from vfio.sanitise.pipeline import Tool
+from vfio.scan import boot_id
+from vfio.slices.model import Slice
+from vfio.slices.slicer import Slicer
+from vfio.sysfs import Sysfs
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The operator's own, by the catalogue's names of methods; and the kernel's log."""
+
+    scrubs: Mapping[str, Tool] = field(default_factory=dict)
+    read_backs: Mapping[str, Tool] = field(default_factory=dict)
+    kernel_log: Callable[[], str] = lambda: ""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What care is taken of, and by what."""
+
+    sysfs: Sysfs
+    driver: Driver
+    slicer: Slicer
+    journal: Journal
+    ledger: DeviceLedger
+    catalogue: Catalogue
+    slices: Callable[[], Mapping[str, Slice] | None]
+    """As last seen, by name; None before they could be read."""
+    cutting: Callable[[], Collection[str]] = tuple
+    """Names of cards that are to be cut now: what is not there may be there soon."""
+
+    def boot(self) -> str:
+        return boot_id(self.sysfs) or ""

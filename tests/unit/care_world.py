@@ -1,0 +1,95 @@
+"""One host with a card, and processes of an agent that take care of it and may die."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from hypervisor_drivers.fake import FakeDriver
+from hypervisor_drivers.spec import NetworkSpec
+from kcloud_compute.actions import CleanDevice, PrepareDevice, ReleaseDevice
+from kcloud_compute.care import Care
+from kcloud_compute.cared_host import Host, Tools
+from kcloud_compute.device_ledger import DeviceLedger
+from kcloud_compute.device_record import DeviceRecord
+from kcloud_compute.durable import Checkpoint, no_checkpoint
+from kcloud_compute.images import ImageCache
+from kcloud_compute.inventory import Inventory, Known, Looking, take_inventory
+from kcloud_compute.observe import Senses
+from kcloud_compute.paths import StatePaths
+from kcloud_compute.sight import Sight, View
+from tests.unit.cleaning_world import CLAIM, DEVICE, signatory
+from vfio.catalogue import builtin
+from vfio.journal import Journal
+from vfio.slices.model import Slice
+from vfio.slices.records import LayoutJournal
+from vfio.slices.slicer import Slicer
+from vfio.testing import FakeHost, gpu_host
+
+
+@dataclass
+class Agent:
+    """One process: what it knows it read from the host and its state folder."""
+
+    host: Host
+    care: Care
+    looking: Looking
+    state: Path
+
+    def inventory(self) -> Inventory:
+        return take_inventory(self.looking, Known(records=self.host.ledger.all()))
+
+    def slice(self) -> Slice:
+        return self.inventory().slices[DEVICE]
+
+    def sight(self) -> Sight:
+        """That has looked once."""
+        parts, paths = self.host, StatePaths(self.state)
+        paths.make()
+        images = ImageCache(paths, lambda *_: None, lambda _: b"", no_checkpoint)  # type: ignore[arg-type]
+        senses = Senses(parts.driver, parts.sysfs, parts.journal, parts.ledger, images, paths)
+        sight = Sight(senses, View(NetworkSpec(), self.looking))
+        sight.look(0.0, {})
+        return sight
+
+    def lease(self, generation: int = 1, claim: UUID = CLAIM) -> None:
+        self.care.prepare(PrepareDevice(claim, claim, self.slice(), generation))
+
+    def end(self, claim: UUID = CLAIM) -> DeviceRecord:
+        self.care.release(ReleaseDevice(claim, claim, DEVICE))
+        return self.host.ledger.of(DEVICE)
+
+    def burn_in(self, count: int) -> DeviceRecord:
+        self.care.clean(CleanDevice(DEVICE, count))
+        return self.host.ledger.of(DEVICE)
+
+
+@dataclass
+class Place:
+    """Outlives its agents. `tools` are the operator's."""
+
+    kernel: FakeHost
+    state: Path
+    tools: Tools = field(default_factory=Tools)
+
+    def agent(self, checkpoint: Checkpoint = no_checkpoint) -> Agent:
+        sysfs, journal = self.kernel.sysfs(), Journal(self.state / "journal")
+        slicer = Slicer(sysfs, journal, LayoutJournal(self.state / "layouts"))
+        ledger = DeviceLedger(self.state / "devices", checkpoint)
+        looking = Looking(sysfs, slicer, (), builtin())
+        slices = take_inventory(looking, Known(records=ledger.all())).slices
+        host = Host(sysfs, FakeDriver(), slicer, journal, ledger, builtin(), lambda: slices)
+        return Agent(host, Care(host, signatory(), self.tools, checkpoint), looking, self.state)
+
+    def record(self) -> DeviceRecord:
+        """As it is on disk."""
+        return DeviceLedger(self.state / "devices").of(DEVICE)
+
+    def told(self) -> None:
+        """The control plane has the newest certificate."""
+        ledger = DeviceLedger(self.state / "devices")
+        ledger.accepted(DEVICE, ledger.of(DEVICE).head.sequence)
+
+
+def place(folder: Path, make: Callable[[Path], FakeHost] = gpu_host) -> Place:
+    return Place(make(folder / "host"), folder / "state")
