@@ -82,6 +82,9 @@ def described(host: HostView) -> str:
         f"  hypervisor  {hypervisor}",
         f"  size        {report.get('vcpus', 0)} vCPUs, {report.get('memory_mib', 0)} MiB",
     ]
+    for each in report.get("resources", ()):
+        said = ", says its operator" if each["declared"] else ""
+        lines.append(f"  counted     {each['resource_class']}  {each['total']}{said}; no server can have any")
     for device in host.devices:
         ids = f"{device['vendor_id']}:{device['product_id']}"
         lines.append(f"  device      {device['name']}  {ids}  {device['resource_class']}  {device['state']}")

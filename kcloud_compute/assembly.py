@@ -90,7 +90,7 @@ def assemble(given: Given, capabilities: Capabilities, epoch: int, events: Event
     slicer = Slicer(given.sysfs, journal, LayoutJournal(paths.layouts))
     catalogue = catalogue_files.load([Path(path) for path in given.conf.devices.catalogue])
     images = ImageCache(paths, given.api.image, hooks.run, hooks.checkpoint)
-    looking = Looking(given.sysfs, slicer, given.rules, catalogue)
+    looking = Looking(given.sysfs, slicer, given.rules, catalogue, given.conf.devices.upmem_ranks)
     senses = Senses(given.driver, given.sysfs, journal, ledger, images, paths)
     sight = Sight(senses, View(_network(given), looking))
     seed = device_key.load_or_make(paths.certificate_key, hooks.checkpoint)

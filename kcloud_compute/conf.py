@@ -63,6 +63,12 @@ class DevicesConf:
     catalogue: tuple[str, ...] = option(
         (), multi=True, help="File with more of the catalogue, or other facts; may be repeated, later wins."
     )
+    upmem_ranks: int = option(
+        0,
+        minimum=0,
+        help="Ranks of UPMEM memory to report where no driver shows them. They are counted, and no server"
+        " gets any.",
+    )
     scrub_command: tuple[str, ...] = option(
         (),
         multi=True,

@@ -9,6 +9,8 @@ from kcloud_compute.device_record import DeviceRecord
 from kcloud_compute.guest_shape import FunctionFacts, HostShape
 from kcloud_compute.host_shape import read_shape
 from vfio.catalogue import Catalogue
+from vfio.catalogue_host import host_resources
+from vfio.catalogue_pim import HostResource
 from vfio.device import Snapshot
 from vfio.health import Reading
 from vfio.health_reading import read
@@ -36,6 +38,8 @@ class Looking:
     slicer: Slicer
     rules: tuple[OfferRule, ...]
     catalogue: Catalogue
+    upmem_ranks: int = 0
+    """That an operator says are there, where the kernel shows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Inventory:
     abilities: Mapping[str, tuple[Ability, ...]] = field(default_factory=dict)
     """Of each card, by its name."""
     refusals: tuple[Refusal, ...] = ()
+    resources: tuple[HostResource, ...] = ()
+    """What there is besides cards, as counts: no guest can have it."""
     health: Mapping[str, Reading] = field(default_factory=dict)
     """Of each card, by its name."""
     shape: HostShape = field(default_factory=HostShape)
@@ -99,6 +105,7 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
         decisions=tuple(_remembering(decision, known.refused) for decision in decisions),
         abilities={each.card.name: each.abilities for each in now},
         refusals=tuple(each for each in offered.refusals if not cut.intersection(each.addresses)),
+        resources=host_resources(looking.sysfs, upmem_declared=looking.upmem_ranks),
         health={card.name: read(looking.sysfs, card.address) for card in found},
         shape=read_shape(looking.sysfs),
         functions=_facts(sight, slices.values()),

@@ -13,12 +13,14 @@ from kcloud_common.wire import (
     HostReport,
     PowerState,
     Presence,
+    ResourceReport,
     ServerReport,
     ServerWant,
 )
 from kcloud_compute.ledger import Standing
 from kcloud_compute.observed import Observed
 from kcloud_compute.planner import HostPlan, ServerPlan
+from vfio.catalogue_pim import HostResource
 
 _POWER = {
     DomainState.RUNNING: PowerState.RUNNING,
@@ -130,6 +132,7 @@ class Findings:
     devices: Sequence[DeviceReport]
     problems: Sequence[str]
     cards: Sequence[CardReport] = ()
+    resources: Sequence[HostResource] = ()
     layout_version: str = ""
 
 
@@ -151,7 +154,14 @@ def host_report(host: HostFacts, found: Findings) -> HostReport:
         servers=tuple(found.servers),
         devices=tuple(found.devices),
         cards=tuple(found.cards),
+        resources=tuple(map(_resource, found.resources)),
         layout_version=found.layout_version,
         certificate_key=host.certificate_key,
         problems=tuple(found.problems),
     )
+
+
+def _resource(each: HostResource) -> ResourceReport:
+    """Without what the host's own processes hold of it: that changes all the time, and means nothing to who
+    cannot have any."""
+    return ResourceReport(resource_class=each.resource_class, total=each.total, declared=each.declared)

@@ -40,6 +40,7 @@ class Telling:
             servers=server_reports(assignment, seen.todo, seen.observed, progress),
             devices=self._devices(seen),
             cards=self._cards(seen),
+            resources=seen.inventory.resources,
             layout_version=assignment.layout.version if assignment.layout else "",
             problems=seen.problems,
         )

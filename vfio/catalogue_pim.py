@@ -29,7 +29,6 @@ class HostResource:
     total: int
     reserved: int
     """All of it: placement shows what there is, and hands none of it out."""
-    traits: tuple[str, ...]
     used: int | None = None
     """By processes of the host; None: not known."""
     declared: bool = False
@@ -48,7 +47,6 @@ def upmem_ranks(shown: Mapping[str, str], declared: int | None = None) -> HostRe
         resource_class="CUSTOM_PIM_UPMEM_RANK",
         total=total,
         reserved=total,
-        traits=("CUSTOM_PIM", "CUSTOM_UPMEM"),
         used=sum(text != "0" for text in ranks.values()) if known else None,
         declared=not ranks,
     )

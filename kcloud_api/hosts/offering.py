@@ -24,6 +24,9 @@ Facts = Mapping[str, object]
 def facts_of(report: HostReport) -> dict[str, object]:
     """The report's facts about the host itself, as JSON."""
     facts: dict[str, object] = report.model_dump(mode="json", exclude=COUNTERS)
+    if classes := {card.name: [card.class_code, card.known] for card in report.cards if card.class_code}:
+        # What rules of layouts look at besides a card's row: of each its class, and whether it is known.
+        facts["card_classes"] = classes
     return facts
 
 
@@ -58,7 +61,7 @@ def inventory_of(
     return HostInventory(
         host_id=host_id,
         name=name,
-        inventories=_own(facts),
+        inventories=_not_for_servers(facts) | _own(facts),
         traits=traits | ({HOST_NOT_READY} if facts.get("problems") else frozenset()),
         children=tuple(children),
     )
@@ -73,6 +76,15 @@ def _own(facts: Facts) -> dict[str, Inventory]:
     }
     return {
         name: Inventory(total=total, reserved=kept) for name, (total, kept) in amounts.items() if total > 0
+    }
+
+
+def _not_for_servers(facts: Facts) -> dict[str, Inventory]:
+    """What a host counts and cannot give to a server (ResourceReport): to be seen, and all of it reserved."""
+    return {
+        str(each["resource_class"]): Inventory(total=total, reserved=total)
+        for each in cast("list[Facts]", facts.get("resources") or [])
+        if (total := _number(each, "total")) > 0
     }
 
 

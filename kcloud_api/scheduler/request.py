@@ -19,6 +19,8 @@ RESOURCES = re.compile(r"^resources([a-zA-Z0-9_-]{1,64})?:(.*)$")
 TRAIT = re.compile(r"^trait([a-zA-Z0-9_-]{1,64})?:(.*)$")
 GROUP_POLICIES = ("none", "isolate")
 MIB_PER_GIB = 1024
+HOSTS_ALONE: Mapping[str, str] = {"CUSTOM_PIM_UPMEM_RANK": "ranks of UPMEM memory"}
+"""What hosts count and no server can be given: it is no PCI function."""
 LARGEST = 2**31 - 1
 """As the Placement API has it."""
 
@@ -81,6 +83,10 @@ def _resource_class(key: str, name: str) -> str:
             f"Extra spec {key}: no resource class {name!r}; a class of your own is named CUSTOM_... "
             "in capital letters, digits and underscores.",
             field=key,
+        )
+    if what := HOSTS_ALONE.get(name):
+        raise BadRequest(
+            f"Extra spec {key}: hosts count their {what}, and no server can have any.", field=key
         )
     return canonical_class(name)
 

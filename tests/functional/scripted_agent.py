@@ -23,6 +23,7 @@ from kcloud_common.wire import (
     PowerState,
     Presence,
     ReportAck,
+    ResourceReport,
     ServerReport,
     ServerWant,
 )
@@ -78,6 +79,7 @@ class ScriptedAgent:
     assignment: Assignment | None = None
     vcpus: int = 8
     cards: tuple[CardReport, ...] = ()
+    resources: tuple[ResourceReport, ...] = ()
     layout_version: str = ""
     leases: dict[str, ClaimWant] = field(default_factory=dict)
     """What it holds prepared, by device."""
@@ -135,7 +137,8 @@ class ScriptedAgent:
             assignment_generation=self.assignment.generation if self.assignment else 0,
             hypervisor_type="fake", hypervisor_version="1.2.3",
             vcpus=self.vcpus, memory_mib=16384, disk_gib=100, reserved_memory_mib=512,
-            servers=servers, devices=tuple(self.devices), cards=self.cards, problems=self.problems,
+            servers=servers, devices=tuple(self.devices), cards=self.cards, resources=self.resources,
+            problems=self.problems,
             certificate_key=public_key(self.seed), layout_version=self.layout_version,
         )  # fmt: skip
         answer = self.call("PUT", "report", json=body.model_dump(mode="json"))

@@ -52,8 +52,10 @@ from tests.unit.agent_world import (
 from vfio.catalogue import builtin
 from vfio.journal import Journal
 from vfio.lifecycle import State
+from vfio.sim.trees import build
 from vfio.slices.records import LayoutJournal
 from vfio.slices.slicer import Slicer
+from vfio.sysfs import Sysfs
 from vfio.testing import two_function_group
 
 GPU = claim(1, "pci_0000_41_00_0")
@@ -66,6 +68,24 @@ def look_at(folder: Path) -> Inventory:
     sysfs = two_function_group(folder / "host").sysfs()
     slicer = Slicer(sysfs, Journal(folder / "journal"), LayoutJournal(folder / "layouts"))
     return take_inventory(Looking(sysfs, slicer, (), builtin()), Known())
+
+
+def test_what_a_host_counts_is_reported_and_what_its_operator_declares_where_the_kernel_is_silent(
+    tmp_path: Path,
+) -> None:
+    def counted(sysfs: Sysfs, folder: Path, declared: int) -> list[tuple[str, int, bool]]:
+        slicer = Slicer(sysfs, Journal(folder / "journal"), LayoutJournal(folder / "layouts"))
+        seen = take_inventory(Looking(sysfs, slicer, (), builtin(), declared), Known())
+        facts = HostFacts(ABLE, disk_gib=100, reserved_memory_mib=512, epoch=7)
+        report = host_report(facts, Findings(BOOT, 9, (), (), (), resources=seen.resources))
+        return [(each.resource_class, each.total, each.declared) for each in report.resources]
+
+    shown = build("upmem-x2", tmp_path / "shown").sysfs()
+    assert counted(shown, tmp_path / "a", 0) == [("CUSTOM_PIM_UPMEM_RANK", 4, False)]
+    assert counted(shown, tmp_path / "b", 40) == [("CUSTOM_PIM_UPMEM_RANK", 4, False)]
+    silent = build("rngd-x1", tmp_path / "silent").sysfs()
+    assert counted(silent, tmp_path / "c", 40) == [("CUSTOM_PIM_UPMEM_RANK", 40, True)]
+    assert counted(silent, tmp_path / "d", 0) == []
 
 
 def told(*servers: ServerReport, problems: tuple[str, ...] = ()) -> HostReport:
