@@ -17,11 +17,11 @@ from starlette.concurrency import run_in_threadpool
 
 from kcloud_api.compute import actions, bodies, policies, reading, service, versions, views
 from kcloud_api.compute.console import tail
-from kcloud_api.compute.microversion import version_of
 from kcloud_api.compute.records import ConsoleLog, ServerRecord
 from kcloud_api.compute.server_routes import own, viewer
 from kcloud_api.db.engine import Database
 from kcloud_api.http.context import Caller, CallerDep
+from kcloud_api.http.microversions import version_of
 from kcloud_api.http.policy import allow
 from kcloud_api.http.transaction import SessionDep
 from kcloud_api.http.waiting import nudged_by

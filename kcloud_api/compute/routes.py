@@ -7,9 +7,10 @@ from fastapi import APIRouter, FastAPI, Request
 from kcloud_api.compute import action_routes, server_routes, side_routes
 from kcloud_api.compute.flavors.routes import router as flavors
 from kcloud_api.compute.keypairs.routes import router as keypairs
-from kcloud_api.compute.microversion import NEWEST, OLDEST, Microversions
+from kcloud_api.compute.microversion import COMPUTE, NEWEST, OLDEST
 from kcloud_api.http.app import service_app
 from kcloud_api.http.errors import nova_shape
+from kcloud_api.http.microversions import Microversions
 
 PREFIX = "/v2.1"
 
@@ -19,7 +20,7 @@ versions = APIRouter()
 def build() -> FastAPI:
     """What operators ask of hosts (os-hypervisors, os-services) is added by the composition root."""
     app = service_app("compute", nova_shape)
-    app.add_middleware(Microversions)
+    app.add_middleware(Microversions, dialect=COMPUTE, shape=nova_shape)
     app.include_router(versions)
     for router in (server_routes.router, action_routes.router, side_routes.router, flavors, keypairs):
         app.include_router(router, prefix=PREFIX)

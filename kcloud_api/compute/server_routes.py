@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 
 from kcloud_api.compute import bodies, policies, query, reading, service, versions, views
-from kcloud_api.compute.microversion import version_of
 from kcloud_api.compute.records import ServerPage, ServerRecord
 from kcloud_api.http.context import Caller, CallerDep
+from kcloud_api.http.microversions import version_of
 from kcloud_api.http.policy import allow, may
 from kcloud_api.http.transaction import SessionDep
 from kcloud_api.network.service import PortRecord, ports_of

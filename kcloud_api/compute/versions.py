@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kcloud_api.compute.microversion import Version
+from kcloud_api.http.microversions import Version
 
 Json = dict[str, Any]
 

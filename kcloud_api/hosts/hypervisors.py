@@ -9,11 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 
 from kcloud_api.compute import reading
-from kcloud_api.compute.microversion import Version, version_of
 from kcloud_api.compute.records import HostedServer
 from kcloud_api.hosts import policies, service
 from kcloud_api.hosts.records import HostRecord, HostState
 from kcloud_api.http.context import CallerDep
+from kcloud_api.http.microversions import Version, version_of
 from kcloud_api.http.policy import allow
 from kcloud_api.http.transaction import SessionDep
 from kcloud_common.errors import NotFound

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request
 
 from kcloud_api.accelerator.cyborg import cards, policies, shown
 from kcloud_api.accelerator.cyborg.cards import Card, CardQuery
-from kcloud_api.accelerator.cyborg.microversion import DEVICE_STATUS, version_of
+from kcloud_api.accelerator.cyborg.microversion import DEVICE_STATUS
 from kcloud_api.accelerator.cyborg.shown import Json
 from kcloud_api.accelerator.cyborg.sorts import possible_cards
 from kcloud_api.http.context import CallerDep
+from kcloud_api.http.microversions import version_of
 from kcloud_api.http.paging import Paging, PagingDep, next_links
 from kcloud_api.http.policy import allow
 from kcloud_api.http.transaction import SessionDep

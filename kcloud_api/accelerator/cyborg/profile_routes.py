@@ -9,10 +9,11 @@ from starlette.exceptions import HTTPException
 
 from kcloud_api.accelerator.cyborg import policies, profiles, shown
 from kcloud_api.accelerator.cyborg.card_routes import base_of
-from kcloud_api.accelerator.cyborg.microversion import PROFILE_BY_NAME, version_of
+from kcloud_api.accelerator.cyborg.microversion import PROFILE_BY_NAME
 from kcloud_api.accelerator.cyborg.profiles import NewProfile
 from kcloud_api.accelerator.cyborg.shown import Json
 from kcloud_api.http.context import CallerDep
+from kcloud_api.http.microversions import version_of
 from kcloud_api.http.paging import PagingDep, next_links
 from kcloud_api.http.policy import allow
 from kcloud_api.http.transaction import SessionDep

@@ -7,9 +7,10 @@ from fastapi import APIRouter, FastAPI, Request
 from kcloud_api.accelerator.cyborg.card_routes import base_of
 from kcloud_api.accelerator.cyborg.card_routes import router as cards
 from kcloud_api.accelerator.cyborg.faults import cyborg_shape
-from kcloud_api.accelerator.cyborg.microversion import NEWEST, OLDEST, Microversions
+from kcloud_api.accelerator.cyborg.microversion import ACCELERATOR, NEWEST, OLDEST
 from kcloud_api.accelerator.cyborg.profile_routes import router as profiles
 from kcloud_api.http.app import service_app
+from kcloud_api.http.microversions import Microversions
 
 PREFIX = "/v2"
 
@@ -20,7 +21,7 @@ def build() -> FastAPI:
     """Accelerator requests, and what operators do with cards, are added by the composition root: they read
     what is layered above."""
     app = service_app("accelerator", cyborg_shape)
-    app.add_middleware(Microversions)
+    app.add_middleware(Microversions, dialect=ACCELERATOR, shape=cyborg_shape)
     app.include_router(versions)
     for router in (cards, profiles):
         app.include_router(router, prefix=PREFIX)
