@@ -27,6 +27,8 @@ class Standing:
     """The newest lease after which it was certified."""
     fault: str = ""
     """Why the newest certificate was refused."""
+    odd: str = ""
+    """What its host says of it that can't be kept as it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ def held_back(standing: Standing) -> str:
         return "an operator wants it in maintenance"
     if standing.state != DeviceState.FREE:
         return f"its host says that it is {standing.state}"
+    if standing.odd:
+        return f"its host reports it with odd values: {standing.odd}"
     if standing.begun > standing.certified:
         return standing.fault or "it was not certified to be clean since its last lease"
     return ""
@@ -81,7 +85,12 @@ def device_providers(host_id: UUID, host_name: str, slices: Iterable[Slice]) -> 
 
 
 def _counted(members: Iterable[Slice]) -> list[Slice]:
-    return [each for each in members if each.standing.state != MISSING or each.standing.claimed]
+    """An odd one that nobody holds is left out whole: neither its class nor its traits are to be believed."""
+    return [
+        each
+        for each in members
+        if each.standing.claimed or not (each.standing.state == MISSING or each.standing.odd)
+    ]
 
 
 def _inventories(members: Iterable[Slice]) -> Mapping[str, Inventory]:

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from uuid import UUID, uuid5
 
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement, Executable, delete, exists
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator.inventory import MISSING
 from kcloud_api.accelerator.records import Shape
 from kcloud_api.accelerator.tables import DeviceRow, ShapeRow
+from kcloud_api.db.chunks import chunks
 from kcloud_api.placement.names import canonical_class
 from kcloud_common.wire import DeviceReport, Sharing
 
@@ -21,20 +22,22 @@ SHAPES = UUID("8a0f6f0c-9b0c-4e55-8b58-2f7e2a1f4c1d")
 def shape_of(device: DeviceReport) -> Shape:
     """Equal ones have equal ids."""
     sharing = device.sharing or Sharing()
-    fields = (
+    facts = (
         canonical_class(device.resource_class), device.kind.value, device.share, device.memory_mib,
         sharing.policy.value if sharing.policy else None, sharing.quantum_us, sharing.preempt_timeout_us,
         sharing.weight,
     )  # fmt: skip
-    return Shape(uuid5(SHAPES, repr(fields)), *fields)
+    return Shape(uuid5(SHAPES, repr(facts)), *facts)
 
 
 def add(session: Session, devices: Iterable[DeviceReport]) -> None:
-    """Make those that are not there yet, whoever makes them meanwhile."""
+    """Make those that are not there yet, whoever makes them meanwhile. None of them is forgotten before this
+    transaction ends."""
     found = {shape.id: shape for shape in map(shape_of, devices)}
-    if not found:
-        return
-    known = set(session.exec(select(ShapeRow.id).where(col(ShapeRow.id).in_(list(found)))))
+    known: set[UUID] = set()
+    for part in chunks(sorted(found)):
+        held = select(ShapeRow.id).where(col(ShapeRow.id).in_(part)).order_by(col(ShapeRow.id))
+        known.update(session.exec(held.with_for_update(read=True, key_share=True)))
     values = [asdict(found[id_]) for id_ in sorted(found.keys() - known)]
     if not values:
         return
@@ -42,11 +45,24 @@ def add(session: Session, devices: Iterable[DeviceReport]) -> None:
     if session.get_bind().dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
 
-        session.exec(postgresql.insert(ShapeRow).values(values).on_conflict_do_nothing())
+        statement: Executable = postgresql.insert(ShapeRow).on_conflict_do_nothing()
     else:
         from sqlalchemy.dialects import sqlite
 
-        session.exec(sqlite.insert(ShapeRow).values(values).on_conflict_do_nothing())
+        statement = sqlite.insert(ShapeRow).on_conflict_do_nothing()
+    session.connection().execute(statement, values)
+
+
+def forget_unused(session: Session, most: int) -> int:
+    """Forget at most so many of those that no device has; how many went. Those that a report is just about
+    to use stay: it holds them (see `add`)."""
+    used = exists().where(col(DeviceRow.shape_id) == col(ShapeRow.id))
+    free = select(ShapeRow.id).where(~used).order_by(col(ShapeRow.id)).limit(most)
+    ids = session.exec(free.with_for_update(skip_locked=True)).all()
+    if not ids:
+        return 0
+    # Asked again: what was committed before the lock was got is visible only to a new statement.
+    return session.exec(delete(ShapeRow).where(col(ShapeRow.id).in_(ids), ~used)).rowcount
 
 
 def page(session: Session, *, limit: int, marker: UUID | None) -> tuple[tuple[Shape, ...], bool]:

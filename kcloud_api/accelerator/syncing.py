@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from kcloud_api.accelerator import certifying, remembering, shapes
+from kcloud_api.accelerator import certifying, oddities, remembering, shapes
 from kcloud_api.accelerator.inventory import (
     MISSING,
     Slice,
@@ -16,7 +16,8 @@ from kcloud_api.accelerator.inventory import (
     held_back,
     provider_id,
 )
-from kcloud_api.accelerator.tables import CardRow, ClaimRow, DeviceRow
+from kcloud_api.accelerator.tables import CardRow, ClaimRow, DeviceRow, LeaseRow
+from kcloud_api.db.chunks import chunks
 from kcloud_api.db.columns import utcnow
 from kcloud_api.placement.inventory import ProviderInventory
 from kcloud_api.placement.names import canonical_class
@@ -26,6 +27,7 @@ DIRTY = frozenset(
     {DeviceState.CLAIMED, DeviceState.ATTACHED, DeviceState.SANITISING, DeviceState.QUARANTINED}
 )
 """From these a device becomes free only with a certificate made afterwards."""
+MOST_MISSING = 4096
 LARGEST_GENERATION = 2**62
 LARGEST_COUNT = 2**30
 """Of burn-ins that a host is believed to have done: operators must be able to ask for further ones."""
@@ -39,6 +41,8 @@ class _Host:
     book: certifying.Book
     claims: Mapping[UUID, ClaimRow]
     """By device."""
+    odd: Mapping[str, Mapping[str, str]]
+    """Values that can't be kept, by the device's name and the field."""
 
 
 def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport], *, key: str = "") -> bool:
@@ -50,8 +54,9 @@ def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport
         provider_id(host_id, name): each.certificate for name, each in said.items() if each.certificate
     }
     book = certifying.book(session, host_id, key, certified)
-    host = _Host(host_id, book, _claims_on(session, host_id))
-    shapes.add(session, devices)
+    odd = {name: found for name, each in said.items() if (found := oddities.oddities(each))}
+    host = _Host(host_id, book, _claims_on(session, host_id), odd)
+    shapes.add(session, [each for name, each in said.items() if name not in odd])
     shut = {row.card: row for row in rows.values() if row.quarantine_reason and row.name not in said}
     bars = remembering.bars(session, host_id, [each for name, each in said.items() if name not in rows])
     changed = False
@@ -68,9 +73,8 @@ def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport
             remembering.put(row, bars[device.name])
         _settle(session, row, host, device, burnt_in=burnt_in)
         changed = changed or told != _placement_facts(row)
-    for row in rows.values():
-        changed = changed or row.state != MISSING
-        _vanish(session, row, host)
+    changed = changed or any(row.state != MISSING for row in rows.values())
+    _vanish(session, list(rows.values()), host)
     session.flush()
     return changed
 
@@ -116,6 +120,7 @@ def standing(row: DeviceRow, *, claimed: bool) -> Standing:
     return Standing(
         state=row.state, claimed=claimed, maintenance=row.maintenance, quarantine=row.quarantine_reason,
         begun=row.begun_generation, certified=row.certified_generation, fault=row.certificate_fault,
+        odd=row.oddity,
     )  # fmt: skip
 
 
@@ -142,13 +147,18 @@ def _claims_on(session: Session, host_id: UUID) -> Mapping[UUID, ClaimRow]:
 
 
 def _written(session: Session, row: DeviceRow | None, host: _Host, device: DeviceReport) -> DeviceRow:
-    facts = _facts(host.id, device)
+    odd = host.odd.get(device.name, {})
+    facts = _facts(host.id, device) | {"oddity": oddities.in_words(odd)}
+    if odd:
+        facts["shape_id"] = None
     if row is None:
+        facts |= {name: oddities.EMPTY[name] for name in odd}
         id_ = provider_id(host.id, device.name)
         row = DeviceRow(id=id_, host_id=host.id, name=device.name, offered=False, last_seen=utcnow(), **facts)
         session.add(row)
     else:
-        _set(row, facts)
+        # What was known before is better than what can't be right.
+        _set(row, {name: value for name, value in facts.items() if name not in odd})
     return row
 
 
@@ -177,15 +187,35 @@ def _begun(row: DeviceRow, host: _Host, device: DeviceReport) -> int:
     return row.generation if device.state in DIRTY and not host.book.keys else seen
 
 
-def _vanish(session: Session, row: DeviceRow, host: _Host) -> None:
-    """Forget a device that is no longer reported, unless a claim rests on it, or one ever did: when it comes
-    back, it is as unclean as it was."""
-    if row.generation == 0 and row.id not in host.claims and not (row.maintenance or row.quarantine_reason):
-        session.delete(row)
-        return
-    row.state = MISSING
-    row.reason = "the host no longer reports this device"
-    offer(row, claimed=row.id in host.claims)
+def _vanish(session: Session, rows: Sequence[DeviceRow], host: _Host) -> None:
+    """Forget devices that are no longer reported, unless a claim rests on one, or one ever did: when it comes
+    back, it is as unclean as it was. Of those that were leased by their host's word alone only so many are
+    remembered: a host could make up new ones for ever."""
+    kept = [row for row in rows if row.generation or _is_wanted(row) or row.id in host.claims]
+    if len(kept) > MOST_MISSING:
+        leased = _ever_leased(session, kept)
+        kept = [row for row in kept if row.id in leased or _is_wanted(row) or row.id in host.claims]
+    names = {row.name for row in kept}
+    for row in rows:
+        if row.name not in names:
+            session.delete(row)
+            continue
+        row.state = MISSING
+        row.reason = "the host no longer reports this device"
+        offer(row, claimed=row.id in host.claims)
+
+
+def _is_wanted(row: DeviceRow) -> bool:
+    """By an operator, in some way."""
+    return row.maintenance or bool(row.quarantine_reason)
+
+
+def _ever_leased(session: Session, rows: Sequence[DeviceRow]) -> set[UUID]:
+    found: set[UUID] = set()
+    for part in chunks([row.id for row in rows]):
+        leased = select(LeaseRow.device_id).where(col(LeaseRow.device_id).in_(part)).distinct()
+        found.update(session.exec(leased))
+    return found
 
 
 def _facts(host_id: UUID, device: DeviceReport) -> dict[str, Any]:

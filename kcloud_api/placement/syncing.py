@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, update
+from sqlalchemy import Executable, delete, update
 from sqlmodel import Session, SQLModel, col, select
 
 from kcloud_api.db.columns import utcnow
@@ -71,11 +71,13 @@ def insert_missing(session: Session, table: type[SQLModel], names: Collection[st
     if session.get_bind().dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
 
-        session.exec(postgresql.insert(table).values(values).on_conflict_do_nothing())
+        statement: Executable = postgresql.insert(table).on_conflict_do_nothing()
     else:
         from sqlalchemy.dialects import sqlite
 
-        session.exec(sqlite.insert(table).values(values).on_conflict_do_nothing())
+        statement = sqlite.insert(table).on_conflict_do_nothing()
+    # Row by row: one statement for all of them would have more parameters than databases take.
+    session.connection().execute(statement, values)
 
 
 def register_traits(session: Session, traits: Iterable[str]) -> None:

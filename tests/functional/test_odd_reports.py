@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, func, text
 from sqlmodel import Session, col, select
 
-from kcloud_api.accelerator import operating
+from kcloud_api.accelerator import operating, syncing
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.certifying import MOST_KEYS
 from kcloud_api.accelerator.inventory import provider_id
@@ -18,6 +18,7 @@ from kcloud_api.accelerator.tables import DeviceRow, HostKeyRow
 from kcloud_api.compute import assigning
 from kcloud_api.compute.states import State
 from kcloud_api.compute.tables import ServerRow
+from kcloud_api.db.chunks import MOST_PARAMETERS
 from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import Database
 from kcloud_api.hosts import service as hosts
@@ -25,7 +26,7 @@ from kcloud_api.hosts.offering import MOST_CARDS, MOST_SLICES, believable
 from kcloud_api.hosts.tables import HostRow
 from kcloud_api.placement import service as placement
 from kcloud_api.placement.inventory import HostInventory
-from kcloud_api.placement.syncing import MOST_NAMES
+from kcloud_api.placement.syncing import MOST_NAMES, register_traits
 from kcloud_api.placement.tables import TraitRow
 from kcloud_common.certificate import NO_CERTIFICATE, Certificate
 from kcloud_common.errors import Conflict
@@ -161,6 +162,93 @@ def test_a_host_leaves_only_so_many_names_behind(any_database: Database) -> None
     with any_database.reading() as session:
         named = select(func.count()).select_from(TraitRow).where(col(TraitRow.name).startswith("CUSTOM_0"))
         assert session.exec(named).one() == MOST_NAMES
+
+
+def hostile(**facts: object) -> DeviceReport:
+    return gpu("pci_0000_81_00_0", "0000:81:00.0").model_copy(update=facts)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"resource_class": "CUSTOM_" + "A" * 300},
+        {"resource_class": "CUSTOM_\x00"},
+        {"numa_node": 2**31},
+        {"numa_node": -(2**70)},
+        {"addresses": ("\x00",)},
+        {"traits": ("CUSTOM_\x00", "C" * 300)},
+        {"pci_path": ("\x00" * 300,)},
+    ],
+)
+def test_an_odd_value_of_one_device_keeps_none_of_the_others_out(
+    any_database: Database, facts: dict[str, object]
+) -> None:
+    with any_database.transaction() as session:
+        assigning.add_host(session, HOST, "h1")
+        accelerator.sync_devices(session, HOST, [gpu(CARD), hostile(**facts)])
+        children = accelerator.providers(session, HOST, "h1")
+        placement.sync_host(session, HostInventory(HOST, "h1", {}, frozenset(), children=children))
+    with any_database.reading() as session:
+        right, odd = device(session, CARD), device(session, "pci_0000_81_00_0")
+        assert (right.offered, odd.offered) == (True, False)
+        assert "odd values" in odd.held_back
+    with any_database.transaction() as session:
+        accelerator.sync_devices(session, HOST, [gpu(CARD), hostile()])
+        assert device(session, "pci_0000_81_00_0").offered, "once it is said as it should be"
+        accelerator.sync_devices(session, HOST, [gpu(CARD), hostile(**facts)])
+        kept = device(session, "pci_0000_81_00_0")
+        assert (kept.resource_class, kept.addresses) == ("PGPU", ["0000:81:00.0"]), "what was known before"
+
+
+def test_two_thousand_slices_of_one_host_fit_into_statements(any_database: Database) -> None:
+    slices = [
+        each.model_copy(update={"share": number % 1000, "memory_mib": number})
+        for number, each in enumerate(vgpus(2000))
+    ]
+    widths: list[int] = []
+
+    def note(_connection: object, _cursor: object, _words: str, given: object, *rest: object) -> None:
+        rows = given if rest[-1] else [given]
+        assert isinstance(rows, list)
+        widths.append(max((len(row) for row in rows), default=0))
+
+    event.listen(any_database.engine, "before_cursor_execute", note)
+    with any_database.transaction() as session:
+        accelerator.sync_devices(session, HOST, slices)
+        children = accelerator.providers(session, HOST, "h1")
+        placement.sync_host(session, HostInventory(HOST, "h1", {}, frozenset(), children=children))
+    with any_database.transaction() as session:
+        said = [each.model_copy(update={"certificate": burnt_in(each)}) for each in slices[:100]]
+        accelerator.sync_devices(session, HOST, [*said, *slices[100:]], key=public_key(SEED))
+    with any_database.transaction() as session:
+        accelerator.sync_devices(session, HOST, [])
+        assert session.exec(select(func.count()).select_from(DeviceRow)).one() == 0
+    event.remove(any_database.engine, "before_cursor_execute", note)
+    assert max(widths) <= 32_766, "SQLite takes no more, and PostgreSQL twice as many"
+    assert max(widths) <= MOST_PARAMETERS
+
+
+def test_more_names_than_a_statement_takes_are_made_in_several(any_database: Database) -> None:
+    names = [f"CUSTOM_{number:06}" for number in range(66_000)]
+    with any_database.transaction() as session:
+        register_traits(session, names)
+        named = select(func.count()).select_from(TraitRow).where(col(TraitRow.name).startswith("CUSTOM_0"))
+        assert session.exec(named).one() == 66_000
+
+
+def test_devices_that_a_host_makes_up_are_not_remembered_for_ever(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syncing, "MOST_MISSING", 8)
+    with any_database.transaction() as session:
+        accelerator.sync_devices(session, HOST, [gpu(CARD)])
+        (claim,) = accelerator.claim(session, uuid4(), {provider_id(HOST, CARD): {"PGPU": 1}})
+        accelerator.release(session, claim.server_id)
+        for turn in range(5):
+            made_up = [gpu(f"pci_{turn}_{n}").model_copy(update={"generation": 5}) for n in range(4)]
+            accelerator.sync_devices(session, HOST, made_up)
+        assert session.exec(select(func.count()).select_from(DeviceRow)).one() <= 4 + 8 + 1
+        assert device(session, CARD).generation == 1, "what was really leased is"
 
 
 @pytest.mark.postgres
