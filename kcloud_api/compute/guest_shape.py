@@ -1,8 +1,10 @@
 """Reads a flavor's words about the guest's machine (`hw:...`, with Nova's meanings). Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from kcloud_api.scheduler.machine import Guest
+from kcloud_api.scheduler.request import FlavorShape
 from kcloud_common.errors import BadRequest
 from kcloud_common.wire import GuestShape
 
@@ -11,6 +13,8 @@ PAGE_SIZE = "hw:mem_page_size"
 PHYS_BITS_MODE = "hw:maxphysaddr_mode"
 PHYS_BITS = "hw:maxphysaddr_bits"
 KEYS = frozenset({NUMA_NODES, PAGE_SIZE, PHYS_BITS_MODE, PHYS_BITS})
+UNEVEN = ("hw:numa_cpus.", "hw:numa_mem.")
+"""Nova's words for cells of different sizes."""
 
 _SIZE = re.compile(r"([1-9][0-9]{0,9})\s*(KiB|KB|K|MiB|MB|M|GiB|GB|G)?\Z", re.IGNORECASE | re.ASCII)
 _KIB = {"": 1, "k": 1, "m": 1024, "g": 1024 * 1024}
@@ -35,6 +39,40 @@ def guest_shape(extra_specs: Mapping[str, str]) -> GuestShape:
         phys_bits_mode=mode,
         phys_bits=bits,
     )
+
+
+def concerns(keys: Collection[str]) -> bool:
+    """Whether any of these extra specs is about the machine."""
+    return any(key in KEYS or key.startswith(UNEVEN) for key in keys)
+
+
+def guest_of(flavor: FlavorShape) -> Guest:
+    return Guest(flavor.vcpus, flavor.ram_mib, guest_shape(flavor.extra_specs))
+
+
+def check(extra_specs: Mapping[str, str], vcpus: int, ram_mib: int) -> None:
+    """BadRequest too for a machine that no host could make: its cells share everything out evenly."""
+    uneven = min((key for key in extra_specs if key.startswith(UNEVEN)), default=None)
+    if uneven is not None:
+        raise BadRequest(
+            f"Extra spec {uneven} is not supported: NUMA nodes share vCPUs and memory out evenly.",
+            field=uneven,
+        )
+    shape = guest_shape(extra_specs)
+    count = shape.numa_nodes
+    if count and (vcpus % count or ram_mib % count):
+        raise BadRequest(
+            f"Extra spec {NUMA_NODES}={count} does not divide the flavor's {vcpus} vCPUs and {ram_mib} MiB "
+            "of memory evenly.",
+            field=NUMA_NODES,
+        )
+    size = shape.page_size or ""
+    if size.isdecimal() and ram_mib * 1024 % (int(size) * max(1, count)):
+        each = f"each of {count} NUMA nodes' share of " if count > 1 else ""
+        raise BadRequest(
+            f"Extra spec {PAGE_SIZE}: {each}{ram_mib} MiB of memory is no whole number of {size} KiB pages.",
+            field=PAGE_SIZE,
+        )
 
 
 def _number(extra_specs: Mapping[str, str], key: str, least: int, most: int) -> int | None:

@@ -17,6 +17,8 @@ from sqlmodel import Session, col, select
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.compute import actions, assigning, choosing
 from kcloud_api.compute.actions import CREATE
+from kcloud_api.compute.choosing import Machines, Wanted
+from kcloud_api.compute.guest_shape import guest_of
 from kcloud_api.compute.records import FlavorSnapshot, ServerFault
 from kcloud_api.compute.states import Event, State, after
 from kcloud_api.compute.tables import ServerRow
@@ -48,7 +50,7 @@ TURNS = 20
 @dataclass(frozen=True, slots=True)
 class Unplaced:
     """A server that still waits: no host is a candidate for what it asks. `apart`: hosts that are, but not
-    with their devices as its flavor wants them."""
+    with their devices, or the machine around them, as its flavor wants them."""
 
     server_id: UUID
     request: ResourceRequest
@@ -57,14 +59,19 @@ class Unplaced:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """How hosts are looked for: by which policy where a flavor has none, and in whose snapshot."""
+    """How hosts are looked for: by which policy where a flavor has none, in whose snapshot, and who knows
+    what machines they can make."""
 
     policy: Policy
     keeper: Keeper | None
+    machines: Machines | None
 
 
 def place_next(
-    session: Session, policy: Policy = Policy.PACK, keeper: Keeper | None = None
+    session: Session,
+    policy: Policy = Policy.PACK,
+    keeper: Keeper | None = None,
+    machines: Machines | None = None,
 ) -> UUID | Unplaced | None:
     """Place the server that waits longest, or give it a fault; its id, or None when none waits. Unplaced is
     to be explained and then refused. `policy` is for devices of which the flavor says nothing; hosts are
@@ -80,7 +87,7 @@ def place_next(
     if row is None:
         return None
     with logs.asked_by(actions.requests(session, [row.id]).get(row.id, "")):
-        unplaced = _decide(session, row, _Search(policy, keeper))
+        unplaced = _decide(session, row, _Search(policy, keeper, machines))
     session.flush()
     return unplaced or row.id
 
@@ -124,13 +131,13 @@ def _decide(session: Session, row: ServerRow, search: _Search) -> Unplaced | Non
 
 def _place(session: Session, row: ServerRow, search: _Search) -> Unplaced | None:
     flavor = FlavorSnapshot.model_validate(row.flavor).shape
-    request = from_flavor(flavor)
     policy = device_policy(flavor.extra_specs, search.policy)
+    wanted = Wanted(from_flavor(flavor), policy, guest_of(flavor), search.machines)
     lost = "no candidate was left"
     for _ in range(ROUNDS):
-        found = choosing.candidates(session, request, policy, limit=CANDIDATES, keeper=search.keeper)
+        found = choosing.candidates(session, wanted, limit=CANDIDATES, keeper=search.keeper)
         if not found.candidates:
-            return Unplaced(row.id, request, found.apart)
+            return Unplaced(row.id, wanted.request, found.apart)
         for candidate in found.candidates:
             try:
                 with session.begin_nested():

@@ -7,11 +7,10 @@ from uuid import UUID, uuid4
 from sqlmodel import Session
 
 from kcloud_api.caller import Caller
-from kcloud_api.compute import actions, assigning
+from kcloud_api.compute import actions, assigning, guest_shape
 from kcloud_api.compute.actions import CREATE, DELETE, REBOOT, START, STOP, Asker
 from kcloud_api.compute.flavors.accelerators import NO_ALIASES, accelerators
 from kcloud_api.compute.flavors.service import get_flavor
-from kcloud_api.compute.guest_shape import guest_shape
 from kcloud_api.compute.keypairs.service import get_keypair
 from kcloud_api.compute.reading import get_row, record_of
 from kcloud_api.compute.records import ConsoleLog, FlavorSnapshot, ImageSnapshot, NewServer, ServerRecord
@@ -48,7 +47,7 @@ def create_servers(
     image = _image(session, caller, new.image_id, flavor)
     from_flavor(flavor.shape)
     device_policy(flavor.shape.extra_specs)
-    guest_shape(flavor.extra_specs)
+    guest_shape.check(flavor.extra_specs, flavor.vcpus, flavor.ram_mib)
     public_key = _public_key(session, caller, new.key_name)
     now = utcnow()
     reservation = f"r-{uuid4().hex[:8]}"

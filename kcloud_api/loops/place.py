@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 from kcloud_api.bus import Bus
 from kcloud_api.compute.placing import Unplaced, place_next, refuse
 from kcloud_api.db.engine import Database
+from kcloud_api.hosts.machines import machines_of
 from kcloud_api.loops.loop import Loop
 from kcloud_api.placement import explaining
 from kcloud_api.placement.ledger import UNKNOWN, Ledger
@@ -32,7 +33,7 @@ def place_one(database: Database, keeper: Keeper | None = None, policy: Policy =
     """Place or refuse the server that waits longest; False when none waits. A refusal is worked out without a
     lock: a server that another turn has placed or refused meanwhile is left alone."""
     with database.transaction() as session:
-        outcome = place_next(session, policy, keeper)
+        outcome = place_next(session, policy, keeper, machines_of)
     if isinstance(outcome, Unplaced):
         ledger = _ledger(database, outcome, keeper)
         with database.transaction() as session:

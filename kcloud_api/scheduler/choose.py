@@ -30,8 +30,9 @@ def has_choice(way: Way) -> bool:
     return any(provider.id != way.tree.root.id for provider in way.providers)
 
 
-def choose_devices(way: Way, sites: Sites, policy: Policy) -> Way | Impossible:
-    """The way with the best devices. Impossible only of a policy that is hard: a preference never refuses.
+def choose_devices(way: Way, sites: Sites, policy: Policy, most_nodes: int | None = None) -> Way | Impossible:
+    """The way with the best devices. Impossible only of a policy that is hard, and of a guest that has room
+    for devices of `most_nodes` NUMA nodes: a preference never refuses.
 
     For groups as a flavor asks for them: amounts and traits. Of more kinds of devices together than can be
     weighed soon, those that placement found are taken or refused as they are.
@@ -50,9 +51,9 @@ def choose_devices(way: Way, sites: Sites, policy: Policy) -> Way | Impossible:
     if not searched:
         as_found = frozenset(giver.provider.id for giver in givers)
         kinds = (Kind(len(as_found), as_found, as_found),)
-    found = choose(sites.devices, kinds, policy)
+    found = choose(sites.devices, kinds, policy, most_nodes)
     if isinstance(found, Impossible):
-        return found if policy.is_hard else way
+        return found if policy.is_hard or most_nodes is not None else way
     if not searched:
         return way
     exchange = dict(zip(_chained(by_kind.values()), _chained(found.devices), strict=True))

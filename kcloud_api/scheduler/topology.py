@@ -73,19 +73,23 @@ class Impossible:
 
 
 def choose(
-    devices: Sequence[Device], kinds: Sequence[Kind], policy: Policy = Policy.PACK
+    devices: Sequence[Device],
+    kinds: Sequence[Kind],
+    policy: Policy = Policy.PACK,
+    most_nodes: int | None = None,
 ) -> Chosen | Impossible:
-    """Different devices for all kinds together. `devices` are all of the host, the taken ones too."""
-    search = _Search(tree_of(devices), tuple(kinds), policy)
+    """Different devices for all kinds together. `devices` are all of the host, the taken ones too. They sit
+    on no more than `most_nodes` NUMA nodes, not counting those that do not say on which one they are."""
+    search = _Search(tree_of(devices), tuple(kinds), policy, most_nodes)
     within = WITHIN.get(policy, Level.HOST)
     ways = [
-        (search.left(branch) if policy.is_hard else 0, table[search.wanted] + search.above(branch))
-        for branch, table in search.tables.items()
-        if branch.level is within and search.wanted in table
+        (search.left(branch) if policy.is_hard else 0, cost + search.above(branch))
+        for branch in search.tables
+        if branch.level is within and (cost := search.cheapest(branch)) is not None
     ]
     if ways:
         return Chosen(search.decoded(min(ways)[1]))
-    possible = search.wanted in search.tables[search.tree]
+    possible = search.cheapest(search.tree) is not None
     return search.refused(within if possible else Level.HOST)
 
 
@@ -125,10 +129,16 @@ class _Search:
     criteria, the bandwidth, a bit for each device taken, and for each kind a bit for each device that serves
     it. Less is better, so the bits count negative: of equal choices that with the lowest address, the highest
     bit, wins; and the choice can be read from its cost.
+
+    Where NUMA nodes are limited, one more digit of the whole host's numbers counts those that are touched.
     """
 
-    def __init__(self, tree: Branch, kinds: tuple[Kind, ...], policy: Policy) -> None:
+    def __init__(
+        self, tree: Branch, kinds: tuple[Kind, ...], policy: Policy, most_nodes: int | None = None
+    ) -> None:
         self.tree = tree
+        self._most_nodes = most_nodes
+        self._one_node = 1 << _DIGIT * len(kinds)
         self._free = frozenset[UUID]().union(*(kind.free for kind in kinds))
         self.wanted = sum(kind.count << _DIGIT * index for index, kind in enumerate(kinds))
         self.tables: dict[Branch, dict[int, int]] = {}
@@ -142,6 +152,9 @@ class _Search:
         # A number grown past what is wanted carries into its digit's highest bit.
         self._room = sum(_MOST - kind.count << _DIGIT * index for index, kind in enumerate(kinds))
         self._carries = sum(_MOST + 1 << _DIGIT * index for index in range(len(kinds)))
+        if most_nodes is not None:
+            self._room += (_MOST - most_nodes) * self._one_node
+            self._carries += (_MOST + 1) * self._one_node
         self._fill(tree)
 
     def left(self, branch: Branch) -> int:
@@ -156,6 +169,13 @@ class _Search:
             cost += self._charge(branch, _sum(self.wanted))
         return cost
 
+    def cheapest(self, branch: Branch) -> int | None:
+        """What taking all that is wanted there costs; None where that cannot be."""
+        table = self.tables[branch]
+        nodes = range(self._most_nodes + 1 if self._most_nodes is not None else 1)
+        costs = (table.get(self.wanted + count * self._one_node) for count in nodes)
+        return min((cost for cost in costs if cost is not None), default=None)
+
     def decoded(self, cost: int) -> tuple[tuple[UUID, ...], ...]:
         width = len(self._bits)
         bits = -cost & ((1 << width * len(self._kinds)) - 1)
@@ -166,7 +186,7 @@ class _Search:
 
     def refused(self, within: Level) -> Impossible:
         places = tuple(self.tree.tops(within))
-        most = (max(map(_sum, self.tables[place])) for place in places)
+        most = (max(_sum(numbers % self._one_node) for numbers in self.tables[place]) for place in places)
         return Impossible(
             within,
             needed=_sum(self.wanted),
@@ -185,11 +205,19 @@ class _Search:
             else:
                 self._parents[child] = branch
                 self._fill(child)
-                table = self._joined(table, self.tables[child])
+                table = self._joined(table, self._counted(child))
         free = branch.count(self._free)
         self._standing[branch] = free, branch.count(self._suited) - free
         charges = {taken: self._charge(branch, taken) for taken in set(map(_sum, table))}
         self.tables[branch] = {numbers: cost + charges[_sum(numbers)] for numbers, cost in table.items()}
+
+    def _counted(self, child: Branch) -> dict[int, int]:
+        """The child's table, with the node counted in each number that takes something of it."""
+        table = self.tables[child]
+        limited = self._most_nodes is not None and child.level is Level.NODE
+        if not limited or child.devices[0].numa_node is None:
+            return table
+        return {numbers + self._one_node if numbers else 0: cost for numbers, cost in table.items()}
 
     def _device_table(self, device: Device) -> dict[int, int]:
         width, bit = len(self._bits), self._bits[device.id]

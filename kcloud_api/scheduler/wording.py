@@ -35,6 +35,15 @@ def _forbidden(constraint: Constraint) -> str:
     return f"the forbidden trait {names}" if len(constraint.names) == 1 else f"a forbidden trait ({names})"
 
 
+def _asked(constraint: Constraint) -> str:
+    """What the flavor says, in its own words."""
+    return constraint.names[0] if constraint.names else "the flavor"
+
+
+def _cell(constraint: Constraint) -> str:
+    return constraint.names[-1] if constraint.names else "a cell"
+
+
 def _both(constraint: Constraint) -> str:
     return " and ".join(constraint.names)
 
@@ -70,6 +79,15 @@ WHAT: dict[str, Words] = {
     ),
     "not_below_one_switch": lambda c: f"do not have {_devices(c)} free below one PCIe switch",
     "not_on_one_node": lambda c: f"do not have {_devices(c)} free on one NUMA node",
+    "not_on_the_cells_nodes": lambda c: (
+        f"do not have {_devices(c)} free on as few NUMA nodes as hw:numa_nodes says, with room for the guest"
+    ),
+    "too_few_numa_nodes": lambda c: f"have fewer than {c.amount} NUMA nodes ({_asked(c)})",
+    "numa_nodes_too_small": lambda c: (
+        f"have fewer than {c.amount} NUMA nodes with {_cell(c)} each ({_asked(c)})"
+    ),
+    "too_few_free_pages": lambda c: f"have too few pages free for {c.amount} MEMORY_MB ({_asked(c)})",
+    "too_few_address_bits": lambda c: f"have fewer than {c.amount} physical address bits ({_asked(c)})",
 }  # fmt: skip
 """By code: "2 hosts ..."."""
 
@@ -118,6 +136,15 @@ HELP: dict[str, Words] = {
     "not_on_one_node": lambda _: (
         "delete a server that holds such devices, ask for fewer, or for a flavor that lets them be apart"
     ),
+    "not_on_the_cells_nodes": lambda _: (
+        "delete a server that holds such devices, ask for fewer, or for a flavor with more NUMA nodes"
+    ),
+    "too_few_numa_nodes": lambda _: "ask for a flavor with fewer NUMA nodes, or have such a host added",
+    "numa_nodes_too_small": lambda _: "ask for a smaller flavor, or for one with more NUMA nodes",
+    "too_few_free_pages": lambda _: (
+        "delete a server that holds such pages, ask for another page size, or have more reserved on a host"
+    ),
+    "too_few_address_bits": lambda _: "ask for a flavor with fewer bits, or have such a host added",
 }  # fmt: skip
 """By code: "What would help: ..."."""
 
@@ -136,6 +163,11 @@ OF_HOST: dict[str, Callable[[Constraint, str], str]] = {
     ),
     "not_below_one_switch": lambda c, has: f"needs {_devices(c)} below one PCIe switch, has {has} free",
     "not_on_one_node": lambda c, has: f"needs {_devices(c)} on one NUMA node, has {has} free",
+    "not_on_the_cells_nodes": lambda c, has: f"needs {_devices(c)} on the guest's NUMA nodes, has {has} free",
+    "too_few_numa_nodes": lambda c, has: f"{_asked(c)}: has {has} NUMA node{'' if has == '1' else 's'}",
+    "numa_nodes_too_small": lambda c, has: f"{_asked(c)}: {has} of its NUMA nodes have {_cell(c)}",
+    "too_few_free_pages": lambda c, has: f"{_asked(c)}: needs {c.amount} MiB in such pages, has {has} left",
+    "too_few_address_bits": lambda c, has: f"{_asked(c)}: its processors have {has}",
 }  # fmt: skip
 """By code, where there are numbers to tell."""
 

@@ -20,6 +20,7 @@ from kcloud_common.wire import (
     DeviceState,
     Fault,
     HostReport,
+    MachineReport,
     PowerState,
     Presence,
     ReportAck,
@@ -79,6 +80,7 @@ class ScriptedAgent:
     assignment: Assignment | None = None
     vcpus: int = 8
     cards: tuple[CardReport, ...] = ()
+    machine: MachineReport | None = None
     resources: tuple[ResourceReport, ...] = ()
     layout_version: str = ""
     leases: dict[str, ClaimWant] = field(default_factory=dict)
@@ -139,6 +141,7 @@ class ScriptedAgent:
             vcpus=self.vcpus, memory_mib=16384, disk_gib=100, reserved_memory_mib=512,
             servers=servers, devices=tuple(self.devices), cards=self.cards, resources=self.resources,
             problems=self.problems,
+            machine=self.machine,
             certificate_key=public_key(self.seed), layout_version=self.layout_version,
         )  # fmt: skip
         answer = self.call("PUT", "report", json=body.model_dump(mode="json"))

@@ -39,10 +39,13 @@ def sixteen_gpus() -> list[DeviceReport]:
     """The same with four below each switch."""
     return [
         device.model_copy(
-            update={"name": f"{device.name}{twin}", "addresses": (f"{device.addresses[0]}{twin}",)}
+            update={
+                "name": f"{device.name[:-1]}{twin}",
+                "addresses": (f"{device.addresses[0][:-1]}{twin}",),
+            }
         )
         for device in eight_gpus()
-        for twin in ("", "b")
+        for twin in (0, 1)
     ]
 
 

@@ -6,6 +6,7 @@ from sqlmodel import Session
 
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.compute import choosing
+from kcloud_api.compute.choosing import Wanted
 from kcloud_api.db.engine import Database
 from kcloud_api.placement import service as placement
 from kcloud_api.placement.inventory import HostInventory, Inventory
@@ -53,16 +54,16 @@ def test_the_choice_is_claimed_by_placement_and_accelerator(any_database: Databa
     with any_database.transaction() as session:
         add_host(session, 1, gpus(3, 2))
     with any_database.transaction() as session:
-        (found,) = choosing.candidates(session, asking(2), Policy.PACK, limit=5).candidates
+        (found,) = choosing.candidates(session, Wanted(asking(2), Policy.PACK), limit=5).candidates
         assert devices_of(session, found) == ["pci_1_0", "pci_1_1"]
         server = placement.ConsumerRecord(uuid4(), "p", "u")
         placement.claim(session, server, found)
         claims = accelerator.claim(session, server.id, found.allocations)
         assert [claim.device for claim in claims] == ["pci_1_0", "pci_1_1"]
     with any_database.transaction() as session:
-        (found,) = choosing.candidates(session, asking(3), Policy.SAME_SWITCH, limit=5).candidates
+        (found,) = choosing.candidates(session, Wanted(asking(3), Policy.SAME_SWITCH), limit=5).candidates
         assert devices_of(session, found) == ["pci_0_0", "pci_0_1", "pci_0_2"]
-        none = choosing.candidates(session, asking(4), Policy.PACK, limit=5)
+        none = choosing.candidates(session, Wanted(asking(4), Policy.PACK), limit=5)
         assert (none.candidates, none.apart.count) == ((), 0)
 
 
@@ -73,11 +74,11 @@ def test_a_hard_policy_looks_past_all_hosts_that_cannot(any_database: Database) 
             add_host(session, number, gpus(2, 2))
         whole = add_host(session, 1, gpus(3))
     with any_database.transaction() as session:
-        found = choosing.candidates(session, asking(3), Policy.SAME_SWITCH, limit=5)
+        found = choosing.candidates(session, Wanted(asking(3), Policy.SAME_SWITCH), limit=5)
         assert [candidate.host_id for candidate in found.candidates] == [whole]
         assert found.apart.count == choosing.BATCH + 8
         assert found.apart.nearest[0].has == (2, 2)
-        assert len(choosing.candidates(session, asking(3), Policy.PACK, limit=5).candidates) == 5
+        assert len(choosing.candidates(session, Wanted(asking(3), Policy.PACK), limit=5).candidates) == 5
 
 
 def test_a_device_that_may_not_be_handed_out_is_not_chosen(any_database: Database) -> None:
@@ -86,5 +87,5 @@ def test_a_device_that_may_not_be_handed_out_is_not_chosen(any_database: Databas
     with any_database.transaction() as session:
         add_host(session, 1, [bad, *others])
     with any_database.transaction() as session:
-        (found,) = choosing.candidates(session, asking(2), Policy.SAME_SWITCH, limit=5).candidates
+        (found,) = choosing.candidates(session, Wanted(asking(2), Policy.SAME_SWITCH), limit=5).candidates
         assert devices_of(session, found) == ["pci_0_1", "pci_0_2"]

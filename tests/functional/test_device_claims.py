@@ -10,6 +10,7 @@ from sqlmodel import Session
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.inventory import provider_id
 from kcloud_api.compute import assigning, choosing
+from kcloud_api.compute.choosing import Wanted
 from kcloud_api.db.engine import Database
 from kcloud_api.placement import reading
 from kcloud_api.placement import service as placement
@@ -46,7 +47,7 @@ def place(database: Database, request: ResourceRequest = ONE, policy: Policy = P
     while True:
         try:
             with database.transaction() as session:
-                found = choosing.candidates(session, request, policy, limit=1).candidates
+                found = choosing.candidates(session, Wanted(request, policy), limit=1).candidates
                 if not found:
                     return []
                 server = placement.ConsumerRecord(uuid4(), "p", "u")

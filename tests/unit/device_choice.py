@@ -68,9 +68,9 @@ def places(devices: Sequence[Device]) -> Places:
 
 
 def exhaustive(
-    devices: Sequence[Device], kinds: Sequence[Kind], policy: Policy
+    devices: Sequence[Device], kinds: Sequence[Kind], policy: Policy, most_nodes: int | None = None
 ) -> tuple[tuple[UUID, ...], ...] | None:
-    """The best choice of all, or None when there is none."""
+    """The best choice of all, on no more than so many known nodes, or None when there is none."""
     found = places(devices)
     ranked = sorted(devices, key=lambda d: d.address)
     free = bits(frozenset[UUID]().union(*(kind.free for kind in kinds)))
@@ -79,6 +79,8 @@ def exhaustive(
     chosen: tuple[tuple[Device, ...], ...] | None = None
     for serving in servings(ranked, kinds, frozenset()):
         taken = [device for kind in serving for device in kind]
+        if most_nodes is not None and len({d.numa_node for d in taken} - {None}) > most_nodes:
+            continue
         value = objective(found, bits(d.id for d in taken), free, suited, policy)
         if value is None:
             continue

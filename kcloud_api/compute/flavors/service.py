@@ -115,8 +115,8 @@ def set_extra_specs(
     merged = {**row.extra_specs, **specs}
     if specs.keys() & device_policy.KEYS:
         device_policy.device_policy(merged)
-    if specs.keys() & guest_shape.KEYS:
-        guest_shape.guest_shape(merged)
+    if guest_shape.concerns(specs.keys()):
+        guest_shape.check(merged, row.vcpus, row.ram_mib)
     if specs.keys() & KEYS:
         check(session, merged, aliases)
     row.extra_specs = merged
