@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
+from kcloud_compute import damage
 from kcloud_compute.actions import CleanDevice, CutCard, MaintainDevice, PrepareDevice, ReleaseDevice
 from kcloud_compute.cared_host import Host, Tools
 from kcloud_compute.cleaning import Signatory, clean
@@ -53,6 +54,8 @@ class Care:
         """Raises NotYet while the device is still used."""
         host = self._host
         device = action.device or self._device_of(action.claim_id)
+        if damage.settle(host, action.claim_id, device):
+            return
         record = host.ledger.of(device) if device else None
         if record is None:
             # Of a device that nobody knows by name: a claim of before there were slices, whose card is gone.
@@ -63,8 +66,8 @@ class Care:
             host.slicer.release(action.claim_id)
             return
         if record.state is State.FREE and not record.generation:
-            # Claimed before this host kept a ledger.
-            host.ledger.claim(device, action.claim_id, action.generation)
+            # Claimed before this host kept a ledger: the first lease, where nobody knows its number any more.
+            host.ledger.claim(device, action.claim_id, action.generation or damage.FIRST_LEASE)
         if record.state is State.QUARANTINED:
             self._give_back(device, action.claim_id)
         else:

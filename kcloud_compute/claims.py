@@ -132,7 +132,8 @@ def claims_to_release(
 
 
 def orphans(wants: Mapping[UUID, ServerWant], observed: Observed) -> tuple[ReleaseDevice, ...]:
-    """Claims in the journal that no want, no domain and no record knows, and whose device no domain has."""
+    """Claims in the journal that no want, no domain and no record knows, and whose device no domain has;
+    damaged entries too."""
     known = {claim.id for want in wants.values() for claim in want.claims}
     for seen in observed.domains.values():
         known.update(seen.metadata.claims)
@@ -142,7 +143,7 @@ def orphans(wants: Mapping[UUID, ServerWant], observed: Observed) -> tuple[Relea
     return tuple(
         ReleaseDevice(claim, claim, held.device)
         for claim, held in sorted(observed.claims.items())
-        if claim not in known and not held.damaged and not in_use.intersection(_held_marks(held, observed))
+        if claim not in known and not in_use.intersection(_held_marks(held, observed))
     )
 
 

@@ -1,8 +1,7 @@
 """Looks at the host once: domains, files, journal, image cache; one immutable value comes out."""
 
-import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -24,8 +23,6 @@ from vfio.lifecycle import State
 from vfio.scan import boot_id
 from vfio.slices.model import Slice
 from vfio.sysfs import Sysfs
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +76,12 @@ def _folders(paths: StatePaths) -> dict[UUID, Folder]:
         for entry in entries:
             server_id = _uuid(entry.name)
             if server_id is not None and entry.is_dir(follow_symlinks=False):
+                record, damage = _record(paths.record(server_id))
                 folders[server_id] = Folder(
                     disk=paths.disk(server_id).exists(),
                     config_drive=paths.config_drive(server_id).exists(),
-                    record=_record(paths.record(server_id)),
+                    record=record,
+                    damage=damage,
                 )
     return folders
 
@@ -95,14 +94,17 @@ def _uuid(name: str) -> UUID | None:
     return parsed if str(parsed) == name else None
 
 
-def _record(path: Path) -> Record | None:
+def _record(path: Path) -> tuple[Record | None, str]:
+    """And why it cannot be read, where it is there. Such a one is written anew by what is seen: one server's
+    file must not keep the host from all others."""
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return Record.model_validate_json(path.read_bytes()), ""
     except FileNotFoundError:
-        return None
+        return None, ""
     except ValidationError as error:
-        log.warning("record_unreadable", extra={"path": str(path), "reason": str(error)})
-        return None
+        return None, f"{path}: {error.errors(include_url=False, include_input=False)[0]['msg']}"
+    except OSError as error:
+        return None, f"{path}: {error.strerror}"
 
 
 def _claims(
@@ -115,8 +117,8 @@ def _claims(
         if record.claim_id is not None and record.state is not State.QUARANTINED and record.burn_in is None
     }
     boot = boot_id(senses.sysfs)
-    journalled = senses.journal.records()
-    unnamed = any(claim.slice is None for claim in journalled.values())
+    journalled, damaged = senses.journal.all()
+    unnamed = damaged or any(claim.slice is None for claim in journalled.values())
     named = slices.values() if unnamed else ()
     by_address = {address: each.name for each in named for address in each.addresses}
     for id, claim in journalled.items():
@@ -126,12 +128,25 @@ def _claims(
             ready = claim.boot_id == boot and _stands(senses.sysfs, claim, slices)
             mdev = claim.slice.mdev if claim.slice else None
             claims[id] = Held(claim.addresses, device, mdev, ready=ready)
-    return claims | {id: Held(damaged=True) for id in senses.journal.damaged()}
+    leased = {record.claim_id: record for record in records.values() if record.claim_id is not None}
+    for id in damaged:
+        kept = leased.get(id)
+        if kept is None:
+            hints = senses.journal.hints(id)
+            device = hints.name or _by_address(hints.addresses, by_address)
+            claims[id] = Held(device=device, damaged=True)
+        elif kept.state is not State.QUARANTINED and kept.burn_in is None:
+            claims[id] = Held(device=kept.device, damaged=True)
+    return claims
+
+
+def _by_address(addresses: Iterable[str], by_address: Mapping[str, str]) -> str:
+    return next((by_address[address] for address in addresses if address in by_address), "")
 
 
 def _named(claim: ClaimRecord, by_address: Mapping[str, str]) -> str:
     """Claims of before there were slices name none."""
-    return next((by_address[address] for address in claim.addresses if address in by_address), "")
+    return _by_address(claim.addresses, by_address)
 
 
 def _stands(sysfs: Sysfs, claim: ClaimRecord, slices: Mapping[str, Slice]) -> bool:

@@ -19,6 +19,8 @@ class Folder:
     disk: bool = False
     config_drive: bool = False
     record: Record | None = None
+    damage: str = ""
+    """Why its record, which is there, cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

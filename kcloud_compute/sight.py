@@ -58,6 +58,8 @@ class Sight:
         self._well: dict[str, tuple[int, Reading]] = {}
         """Of each card the burn-ins done, and its first reading since: who passed one begins anew."""
         self._ill: dict[str, str] = {}
+        self._damage: set[str] = set()
+        self._damaged_layouts: set[str] = set()
         self._errors: dict[str, tuple[int | None, int | None]] = {}
         """Of each card the errors that nobody could correct, as they were noted last."""
 
@@ -103,6 +105,7 @@ class Sight:
             problems.append(f"hypervisor: {error}")
         except (SysfsError, OSError) as error:
             problems.append(f"host: {error}")
+        self._tell_damage(observed)
         self._tell(tuple(problems))
         return observed
 
@@ -118,6 +121,7 @@ class Sight:
             return
         log_refusals(self.inventory.refusals, fresh.refusals)
         log_drift(self.inventory.unsettled, fresh.unsettled)
+        self._tell_layouts()
         self.inventory, self._scanned = fresh, True
         done = burn_ins(fresh, records)
         for name, reading in fresh.health.items():
@@ -145,6 +149,20 @@ class Sight:
         if not self._network_up:
             self._senses.driver.ensure_network(self._view.network)
             self._network_up = True
+
+    def _tell_layouts(self) -> None:
+        damaged = dict(self._view.looking.slicer.damaged_layouts())
+        for card in sorted(damaged.keys() - self._damaged_layouts):
+            log.error("layout_record_damaged", extra={"card": card, "reason": damaged[card]})
+        self._damaged_layouts = set(damaged)
+
+    def _tell_damage(self, observed: Observed | None) -> None:
+        """Once each: what cannot be read is replaced, and somebody may want to know why."""
+        folders = observed.folders.values() if observed else ()
+        found = {folder.damage for folder in folders if folder.damage}
+        for damage in sorted(found - self._damage):
+            log.warning("server_record_damaged", extra={"reason": damage})
+        self._damage = found if observed else self._damage
 
     def _tell(self, problems: tuple[str, ...]) -> None:
         if problems != self.problems:

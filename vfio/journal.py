@@ -12,11 +12,13 @@ from uuid import UUID
 
 from vfio.device import checked_address
 from vfio.errors import JournalDamaged
+from vfio.salvage import Salvaged, salvage
 
 _VERSION = 2
 _READ_VERSIONS = (1, 2)
 _SUFFIX = ".json"
 _UNFINISHED = ".tmp"
+_SET_ASIDE = ".damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +78,36 @@ class Journal:
             return None
         except UnicodeDecodeError as error:
             raise JournalDamaged(f"{path}: not text") from error
+        except OSError as error:
+            # One file that the disk does not give back must not keep all others from being read.
+            raise JournalDamaged(f"{path}: {error.strerror}") from error
         return _decode(text, path)
 
     def remove(self, claim_id: UUID) -> None:
         """Forget a claim, with what an interrupted write left of it. Safe to repeat."""
         forget(self._path(claim_id))
 
+    def set_aside(self, claim_id: UUID) -> Path:
+        """Keep a damaged record as a file for a person, which counts for nothing any more. Safe to repeat."""
+        return keep_aside(self._path(claim_id))
+
+    def hints(self, claim_id: UUID) -> Salvaged:
+        """What a damaged record still says, if anything."""
+        try:
+            return salvage(self._path(claim_id).read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            return Salvaged()
+
     def records(self) -> Mapping[UUID, ClaimRecord]:
         """All readable records; `damaged` has the others."""
-        return self._all()[0]
+        return self.all()[0]
 
     def damaged(self) -> Mapping[UUID, str]:
         """Claims whose record cannot be read, with the reason."""
-        return self._all()[1]
+        return self.all()[1]
 
-    def _all(self) -> tuple[dict[UUID, ClaimRecord], dict[UUID, str]]:
+    def all(self) -> tuple[Mapping[UUID, ClaimRecord], Mapping[UUID, str]]:
+        """`records` and `damaged` from one look."""
         good: dict[UUID, ClaimRecord] = {}
         bad: dict[UUID, str] = {}
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
@@ -134,6 +151,15 @@ def forget(target: Path) -> None:
     target.unlink(missing_ok=True)
     target.with_suffix(_UNFINISHED).unlink(missing_ok=True)
     _sync(target.parent)
+
+
+def keep_aside(target: Path) -> Path:
+    """Durably under another name, which is returned. Safe to repeat."""
+    aside = target.with_suffix(_SET_ASIDE)
+    if target.exists():
+        target.rename(aside)
+    _sync(target.parent)
+    return aside
 
 
 def _sync(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from vfio.device import checked_address
 from vfio.errors import JournalDamaged
-from vfio.journal import forget, make_folder, write_whole
+from vfio.journal import forget, keep_aside, make_folder, write_whole
 from vfio.slices.model import Ability, Cut, Kind, Plan, Policy, Sharing
 
 _VERSION = 1
@@ -75,13 +75,16 @@ class LayoutJournal:
             return known[1]
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise JournalDamaged(f"{path}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise JournalDamaged(f"{path}: {type(error).__name__}: {error}") from error
 
     def remove(self, card: str) -> None:
-        """Safe to repeat."""
+        """Safe to repeat. A damaged one is kept under another name, for a person to look at."""
+        damaged = card in self.damaged()
         self._known.pop(card, None)
-        forget(self._path(card))
+        (keep_aside if damaged else forget)(self._path(card))
 
     def names(self) -> frozenset[str]:
         """Cards with a record, readable or not."""

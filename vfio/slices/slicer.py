@@ -110,7 +110,8 @@ class Slicer:
         with self._lock:
             sight = self.look()
             if not self.stands(card, plan, sight):
-                self._refuse_used(card, plan, sight)
+                if reason := self.busy(card, plan, sight):
+                    raise DeviceBusy(f"{card.name}: {reason}", card.functions)
                 self._undo(card)
                 if plan.cuts:
                     self._cut(card, plan)
@@ -189,10 +190,6 @@ class Slicer:
         if card.name in self._layouts.names():
             self._layouts.remove(card.name)
 
-    def _refuse_used(self, card: Card, plan: Plan, sight: Sight) -> None:
-        if reason := self.busy(card, plan, sight):
-            raise DeviceBusy(f"{card.name}: {reason}", card.functions)
-
     # --- claims --------------------------------------------------------------------------------------
 
     def prepare(self, claim_id: UUID, wanted: Slice) -> tuple[str, ...]:
@@ -226,6 +223,10 @@ class Slicer:
     def damaged(self) -> Mapping[UUID, str]:
         """Claims whose record cannot be read, and why. `prepare` them again to mend it."""
         return self._journal.damaged()
+
+    def damaged_layouts(self) -> Mapping[str, str]:
+        """Cards of which nobody knows how they were cut, and why."""
+        return self._layouts.damaged()
 
     # --- records -------------------------------------------------------------------------------------
 
