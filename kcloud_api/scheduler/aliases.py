@@ -1,9 +1,9 @@
 """Reads the PCI aliases that operators configure, and says in extra specs what a flavor's stand for. Pure.
 
 An alias is a line of JSON with Nova's words: `name`; `vendor_id` and `product_id`, or `resource_class`, or
-both; `device_type`, `traits`, `numa_policy`. `type-PCI` and `type-PF` are whole cards, `type-VF` virtual
-functions, which count under the ids of their card. `pci_passthrough:alias=NAME:COUNT,...` asks for COUNT
-groups of one each.
+both; `device_type`, `traits`, `numa_policy`. `type-PCI` and `type-PF` are whole cards, under their own ids;
+`type-VF` virtual functions, under theirs. `pci_passthrough:alias=NAME:COUNT,...` asks for COUNT groups of one
+each.
 """
 
 import json

@@ -11,6 +11,7 @@ from kcloud_api.scheduler import aliases as pci
 from kcloud_api.scheduler import profiles
 from kcloud_api.scheduler.aliases import Alias, Aliases
 from kcloud_common.errors import BadRequest, NotFound
+from kcloud_common.wire import SliceKind
 
 KEYS = frozenset({profiles.KEY, pci.KEY})
 NO_ALIASES: Aliases = MappingProxyType({})
@@ -61,6 +62,8 @@ def _class(session: Session, alias: Alias) -> str:
         what = f"are offered under several resource classes ({', '.join(found)}): an operator must say which"
     else:
         what = "are offered by no host"
+        if SliceKind.WHOLE not in alias.kinds:
+            what += " (the ids of a type-VF alias are those that the virtual functions have themselves)"
     raise BadRequest(
         f"PCI alias {alias.name}: devices {vendor_id}:{product_id} ({kinds}) {what}.", field=pci.KEY
     )

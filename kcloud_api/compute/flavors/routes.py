@@ -33,7 +33,7 @@ def list_flavors_in_detail(request: Request, session: SessionDep, caller: Caller
     listing = read_listing(request.query_params)
     found = service.list_flavors(session, caller, listing)
     with_specs = may(request, caller, f"{SPECS}:index")
-    more = slice_specs(session, found) if with_specs else {}
+    more = slice_specs(session, found, request.app.state.aliases) if with_specs else {}
     shown = [
         wire.flavor_view(request, record, with_specs=with_specs, more=more.get(record.id)) for record in found
     ]
@@ -64,7 +64,7 @@ def create_flavor(
 def show_flavor(request: Request, session: SessionDep, caller: CallerDep, flavor_id: str) -> dict[str, Any]:
     record = service.get_flavor(session, caller, flavor_id)
     with_specs = may(request, caller, f"{SPECS}:index")
-    more = slice_specs(session, [record])[record.id] if with_specs else None
+    more = slice_specs(session, [record], request.app.state.aliases)[record.id] if with_specs else None
     return {"flavor": wire.flavor_view(request, record, with_specs=with_specs, more=more)}
 
 
