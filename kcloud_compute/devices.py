@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Set
 from uuid import UUID
 
 from kcloud_common.wire import CardReport, DeviceReport, DeviceState, Health, PcieLink, SliceKind
-from kcloud_compute.cuts import ability_report, sharing_report
+from kcloud_compute.cuts import abilities_report, sharing_report
 from kcloud_compute.device_record import DeviceRecord
 from kcloud_compute.inventory import Inventory
 from kcloud_compute.marks import domain_marks, marks
@@ -130,7 +130,9 @@ def _card(card: Card, inventory: Inventory, drift: str) -> CardReport:
         product_id=f"{card.device.product:04x}",
         model=card.model,
         memory_mib=card.memory_mib,
-        abilities=tuple(ability_report(ability) for ability in inventory.abilities[card.name]),
+        abilities=abilities_report(card, inventory.abilities[card.name], inventory.slices.values()),
+        class_code=f"{card.device.class_code:06x}",
+        known=card.name in inventory.known,
         drift=drift,
     )
 

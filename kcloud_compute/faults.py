@@ -28,6 +28,8 @@ class Failure:
 
     fault: Fault
     permanent: bool
+    words: str = ""
+    """The error's own, for an operator who reads what a device or card waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,11 @@ def failure(error: BaseException) -> Failure:
     if isinstance(error, KcloudError):
         words = _TENANT_WORDS.get(error.code, _UNEXPECTED.message)
         fault = Fault(code=error.code, message=words, details=details)
-        return Failure(fault, isinstance(error, PermanentError))
+        return Failure(fault, isinstance(error, PermanentError), str(error)[:2000])
     meaning = next((_MEANINGS[kind] for kind in type(error).__mro__ if kind in _MEANINGS), _UNEXPECTED)
-    return Failure(Fault(code=meaning.code, message=meaning.message, details=details), meaning.permanent)
+    words = details if meaning is _UNEXPECTED else str(error)[:2000]
+    fault = Fault(code=meaning.code, message=meaning.message, details=details)
+    return Failure(fault, meaning.permanent, words)
 
 
 def is_expected(error: BaseException) -> bool:

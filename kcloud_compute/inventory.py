@@ -14,10 +14,10 @@ from vfio.catalogue_pim import HostResource
 from vfio.device import Snapshot
 from vfio.health import Reading
 from vfio.health_reading import read
-from vfio.layout import CardNow, Decision, described, drift, plan_layout, wanted
+from vfio.layout import TRIED, CardNow, Decision, described, drift, plan_layout, wanted
 from vfio.lifecycle import State
 from vfio.offer import Refusal, offers
-from vfio.rules import OfferRule
+from vfio.rules import KNOWN, OfferRule
 from vfio.slices.cards import cards
 from vfio.slices.model import Ability, Card, CardLayout, Plan, Sight, Slice
 from vfio.slices.slicer import Slicer
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 UNCLEAN = frozenset({State.SANITISING, State.QUARANTINED})
 """What a card is not cut anew under: its dirt would be spread to other slices."""
+_UNCLEAN_WORDS = {
+    State.SANITISING: "sanitising, which ends by itself",
+    State.QUARANTINED: "quarantined, which `kcloud device release` ends when it passes a burn-in",
+}
 NOTHING = Sight(Snapshot({}, {}), {}, {}, {})
 
 
@@ -63,6 +67,8 @@ class Inventory:
     """One for each card."""
     abilities: Mapping[str, tuple[Ability, ...]] = field(default_factory=dict)
     """Of each card, by its name."""
+    known: frozenset[str] = frozenset()
+    """Names of the cards that the catalogue knows for accelerators."""
     refusals: tuple[Refusal, ...] = ()
     resources: tuple[HostResource, ...] = ()
     """What there is besides cards, as counts: no guest can have it."""
@@ -104,6 +110,7 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
         slices={each.name: each for card in found for each in slices[card.name]},
         decisions=tuple(_remembering(decision, known.refused) for decision in decisions),
         abilities={each.card.name: each.abilities for each in now},
+        known=frozenset(card.name for card in found if KNOWN.fits(card.device, looking.catalogue)),
         refusals=tuple(each for each in offered.refusals if not cut.intersection(each.addresses)),
         resources=host_resources(looking.sysfs, upmem_declared=looking.upmem_ranks),
         health={card.name: read(looking.sysfs, card.address) for card in found},
@@ -154,13 +161,18 @@ def _busy(looking: Looking, known: Known, now: CardNow, slices: Sequence[Slice],
     for name, record in known.records.items():
         # By its card too: after a reboot a slice is not there, and is no cleaner for that.
         if record.state in UNCLEAN and (name in names or record.card == now.card.name):
-            return f"{name} is {record.state}"
+            return f"its slice {name} is {_UNCLEAN_WORDS[record.state]}"
     return looking.slicer.busy(now.card, plan, sight)
 
 
 def _remembering(decision: Decision, refused: Mapping[str, tuple[Plan, str]]) -> Decision:
-    plan, why = refused.get(decision.card.name, (None, ""))
-    return replace(decision, act=False, drift=why) if decision.act and plan == decision.plan else decision
+    card = decision.card
+    plan, why = refused.get(card.name, (None, ""))
+    if not decision.act or plan != decision.plan:
+        return decision
+    # What was tried was undone, but for a card that could not be brought back: its record says so then.
+    why = why.removeprefix(f"{card.name}: ")
+    return replace(decision, act=False, drift=drift(card, plan, "as it was before", why, TRIED))
 
 
 def _of_card(card: Card, sight: Sight) -> tuple[str, ...]:

@@ -87,8 +87,7 @@ class Turns:
         # Who works now is left alone this turn, even if done a moment later: what is seen may be older.
         working, cutting = parts.workers.steps(), parts.workers.cutting()
         self._note_outcomes(assignment, now)
-        while parts.accepted:
-            parts.devices.accepted(*parts.accepted.popleft())
+        self._note_accepted()
         assigned = {want.id for want in assignment.servers}
         parts.ledger.keep_only(assigned)
         self._consoles = {id: count for id, count in self._consoles.items() if id in assigned}
@@ -112,6 +111,17 @@ class Turns:
         due = min(parts.ledger.next_try(now, busy), parts.addresses.due(now), self._pauses.due(now))
         return min(due, RETRY) if parts.sight.problems else due
 
+    def _note_accepted(self) -> None:
+        """What cannot be written down now is told to the control plane once more."""
+        parts = self._parts
+        try:
+            while parts.accepted:
+                parts.devices.accepted(*parts.accepted[0])
+                parts.accepted.popleft()
+        except OSError as error:
+            log.warning("acceptance_not_noted", extra={"reason": str(error)})
+            parts.sight.doubt_storage()
+
     # --- what ended ----------------------------------------------------------------------------------
 
     def _note_outcomes(self, assignment: Assignment, now: float) -> None:
@@ -129,6 +139,7 @@ class Turns:
 
     def _note_failure(self, outcome: Outcome, failure: Failure, now: float) -> None:
         job = outcome.job
+        self._parts.sight.doubt_storage()
         if job.want is not None:
             self._parts.ledger.failed(job.want, failure, now)
             standing = self._parts.ledger.of(job.want.id)
@@ -138,7 +149,7 @@ class Turns:
         cuts = [action for action in job.actions if isinstance(action, CutCard) and failure.permanent]
         for cut in cuts:
             self._troubles.ended([cut.card.name])  # its drift says it all
-            self._parts.sight.refused(cut.card.name, cut.plan, failure.fault.details)
+            self._parts.sight.refused(cut.card.name, cut.plan, failure.words)
         if not cuts:
             self._note_trouble(outcome, failure, self._pauses.wait(job.key, now))
         if failure.permanent:
@@ -147,7 +158,7 @@ class Turns:
 
     def _note_trouble(self, outcome: Outcome, failure: Failure, pause: float) -> None:
         again = None if pause == math.inf else self._settings.clock() + timedelta(seconds=pause)
-        self._troubles.failed(outcome.device, failure.fault.details, again)
+        self._troubles.failed(outcome.device, failure.words, again)
 
     def _note_done(self, actions: Sequence[Action], assignment: Assignment) -> None:
         self._note_uploads(actions)

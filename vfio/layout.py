@@ -60,9 +60,14 @@ def wanted(card: Card, layout: Iterable[CardLayout], catalogue: Catalogue) -> Pl
     return Plan()
 
 
-def drift(card: Card, want: Plan, have: str, why: str) -> str:
-    """For people. `have` as `described` says it."""
-    return f"card {card.name} shall be {described(want)} and is {have}: {why}"
+WAITS = "It gets no new servers, and is cut when that has ended"
+CHANGE = "Change the layout's rule for it, or let the rule say what it is"
+TRIED = f"{CHANGE}: it is tried again then, and when the agent starts"
+
+
+def drift(card: Card, want: Plan, have: str, why: str, then: str = WAITS) -> str:
+    """For people: what, why, and what comes of it or is to be done. `have` as `described` says it."""
+    return f"card {card.name} shall be {described(want)} and is {have}: {why.rstrip('.')}. {then}."
 
 
 def described(plan: Plan) -> str:
@@ -75,15 +80,18 @@ def _decide(now: CardNow, layout: Sequence[CardLayout], busy: str, catalogue: Ca
     try:
         plan = wanted(now.card, layout, catalogue)
     except ValueError as error:
-        why = f"card {now.card.name} stays {have}, for its layout cannot be read: {error}"
+        why = f"card {now.card.name} stays {have}, for its layout cannot be read: {error}. Mend that rule."
         return Decision(now.card, now.plan, drift=why)
     if now.plan == plan and now.stands:
         return Decision(now.card, plan)
     if busy and now.plan.cuts and not now.stands:
         # After a reboot: what claims hold slices of has to stand again before it can ever be empty.
-        return Decision(now.card, now.plan, act=True, drift=drift(now.card, plan, have, busy))
-    if why := busy or plan_refusal(now.card, plan) or _beyond(now, plan):
-        return Decision(now.card, plan, drift=drift(now.card, plan, have, why))
+        again = "What its servers hold is made again first; it is cut when they have left"
+        return Decision(now.card, now.plan, act=True, drift=drift(now.card, plan, have, busy, again))
+    if busy:
+        return Decision(now.card, plan, drift=drift(now.card, plan, have, busy))
+    if why := plan_refusal(now.card, plan) or _beyond(now, plan):
+        return Decision(now.card, plan, drift=drift(now.card, plan, have, why, CHANGE))
     return Decision(now.card, plan, act=True)
 
 
@@ -93,7 +101,7 @@ def _beyond(now: CardNow, plan: Plan) -> str:
         known = {ability.type: ability for ability in now.abilities if ability.kind is kind}
         if not known:
             ways = ", ".join(sorted({each.kind for each in now.abilities}))
-            return f"its kernel offers no {kind} on it (it offers: {ways or 'nothing'})"
+            return f"its kernel offers no {kind} on it; it offers {ways or 'nothing'}"
         if why := _untyped(plan, known[""]) if "" in known else _too_many(plan, known):
             return why
     return ""
@@ -104,7 +112,9 @@ def _untyped(plan: Plan, ability: Ability) -> str:
     if ability.refused and ability.kind not in TYPED:
         return ability.refused
     if plan.count > ability.most:
-        return f"its kernel has room for {ability.most} of kind {ability.kind} on an empty card"
+        return (
+            f"{plan.count} of kind {ability.kind} are wanted, and an empty card has room for {ability.most}"
+        )
     return ""
 
 
@@ -112,9 +122,9 @@ def _too_many(plan: Plan, known: Mapping[str, Ability]) -> str:
     for cut in plan.cuts:
         ability = known.get(cut.type)
         if ability is None:
-            return f"type {cut.type} is not among what its kernel offers: {', '.join(sorted(known))}"
+            return f"its driver has no type {cut.type}; it has {', '.join(sorted(known))}"
         if cut.count > ability.most:
-            return f"its kernel has room for {ability.most} of type {cut.type} on an empty card"
+            return f"{cut.count} of type {cut.type} are wanted, and an empty card has room for {ability.most}"
     return ""
 
 

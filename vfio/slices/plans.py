@@ -10,9 +10,9 @@ def plan_refusal(card: Card, plan: Plan) -> str:
     """Empty when the plan makes sense for some card like this."""
     if len(plan.kinds) > 1:
         kinds = " and ".join(sorted(plan.kinds))
-        return f"one card is cut in one way at a time, and {kinds} are two"
+        return f"a card is cut in one way at a time, and {kinds} are two: keep one of them"
     if any(cut.count < 1 for cut in plan.cuts):
-        return "a cut of no slices"
+        return "it has a cut of no slices: leave that out"
     if Kind.WHOLE in plan.kinds:
         return ""
     if card.others:
@@ -23,7 +23,8 @@ def plan_refusal(card: Card, plan: Plan) -> str:
         )
     types = [cut.type for cut in plan.cuts if cut.kind in TYPED]
     if "" in types:
-        return f"cut {plan.cuts[types.index('')].kind} names no type"
+        kind = plan.cuts[types.index("")].kind
+        return f"its cut of kind {kind} names no type: `kcloud card show` lists those that its driver has"
     if len(set(types)) != len(types):
-        return "one type stands in two cuts: say its count in one"
+        return "one type stands in two cuts: say its count in one of them"
     return ""
