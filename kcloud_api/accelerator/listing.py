@@ -119,13 +119,13 @@ def card_page(
         further = col(CardRow.host_id) > last.host_id
         statement = statement.where(or_(further, and_(here, col(CardRow.name) > last.name)))
     rows = session.exec(statement).all()
-    return tuple(_card_record(row) for row in rows[:limit]), len(rows) > limit
+    return tuple(card_record(row) for row in rows[:limit]), len(rows) > limit
 
 
 def cards_of(session: Session, host_id: UUID) -> tuple[CardRecord, ...]:
     """One host's, by name."""
     rows = session.exec(select(CardRow).where(CardRow.host_id == host_id).order_by(CardRow.name))
-    return tuple(map(_card_record, rows))
+    return tuple(map(card_record, rows))
 
 
 def certificate_page(
@@ -199,7 +199,7 @@ def _certificate_record(row: CertificateRow) -> CertificateRecord:
     )  # fmt: skip
 
 
-def _card_record(row: CardRow) -> CardRecord:
+def card_record(row: CardRow) -> CardRecord:
     return CardRecord(
         id=row.id, host_id=row.host_id, name=row.name, address=row.address, vendor_id=row.vendor_id,
         product_id=row.product_id, model=row.model, serial=row.serial, memory_mib=row.memory_mib,

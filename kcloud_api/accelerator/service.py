@@ -5,6 +5,7 @@ Nothing here commits. Whoever claims, reports or operates first takes the lock o
 """
 
 from kcloud_api.accelerator.claiming import claim, claim_ids, claims_of, release
+from kcloud_api.accelerator.cutting import cut_cards
 from kcloud_api.accelerator.inventory import MISSING
 from kcloud_api.accelerator.listing import (
     card_page,
@@ -29,6 +30,7 @@ __all__ = [
     "claim",
     "claim_ids",
     "claims_of",
+    "cut_cards",
     "device_page",
     "devices",
     "forget_host",

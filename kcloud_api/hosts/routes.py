@@ -13,6 +13,7 @@ from kcloud_api.accelerator.records import DeviceRecord
 from kcloud_api.accelerator.routes import router as devices
 from kcloud_api.hosts import agent_routes, device_routes, enrolling, explain_routes, policies, service
 from kcloud_api.hosts.layouts import routes as layout_routes
+from kcloud_api.hosts.layouts import standing_routes as layout_standing_routes
 from kcloud_api.hosts.records import HostRecord
 from kcloud_api.http.app import service_app
 from kcloud_api.http.context import CallerDep
@@ -31,7 +32,7 @@ def build() -> FastAPI:
     app.include_router(router, prefix="/v1")
     app.include_router(agent_routes.router, prefix="/v1")
     app.include_router(devices, prefix="/v1")
-    for more in (card_routes, certificate_routes, device_routes, layout_routes):
+    for more in (card_routes, certificate_routes, device_routes, layout_routes, layout_standing_routes):
         app.include_router(more.router, prefix="/v1")
     app.include_router(explain_routes.router, prefix="/v1")
     return app

@@ -1,14 +1,18 @@
 """How operators say how cards are cut: validated, versioned, resolved for each host, and told to it."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from kcloud_common.wire import CardReport, LayoutWant, SliceKind
 from tests.functional.conftest import Cloud
+from tests.functional.layout_cloud import database
 from tests.functional.scripted_agent import ScriptedAgent, gpu
+
+__all__ = ["database"]
 
 LAYOUTS = "/kcloud/v1/layouts"
 CARD = "pci_0000_41_00_0"
@@ -125,30 +129,6 @@ def test_of_two_layouts_for_a_host_in_the_same_way_the_second_is_refused(admin: 
     assert admin.patch(f"{LAYOUTS}/{second['id']}", json=moved).status_code == 200
 
 
-def test_what_no_back_end_could_do_is_refused_by_its_field(admin: httpx.Client) -> None:
-    """tests/unit/test_accelerator_layouts.py has the others."""
-    for change, field in (
-        ({"cuts": [{"kind": "magic"}]}, "kind"),
-        ({"sharing": {"policy": "lottery"}}, "policy"),
-        ({"cuts": [{"kind": "mdev", "count": 2}]}, "cards.0.cuts.0.type"),
-    ):
-        assert field in message(admin.post(LAYOUTS, json=body(cards=[{**QUARTERS, **change}])))
-    assert admin.get(LAYOUTS).json() == {"layouts": []}
-
-
-def test_other_mistakes_are_named_too(admin: httpx.Client) -> None:
-    twice = [QUARTERS, {**QUARTERS, "match": "10DE:26b9"}]
-    assert "cards.1.match" in message(admin.post(LAYOUTS, json=body(cards=twice)))
-    for kind, hosts in (("host", []), ("host", ["a", "b"]), ("group", []), ("all", ["a"]), ("some", [])):
-        wrong = body() | {"target": {"kind": kind, "hosts": hosts}}
-        message(admin.post(LAYOUTS, json=wrong))
-    message(admin.post(LAYOUTS, json=body("doubled", "group", "a", "a")))
-    for method in ("GET", "DELETE"):
-        assert admin.request(method, f"{LAYOUTS}/{uuid4()}").status_code == 404
-    assert admin.patch(f"{LAYOUTS}/{uuid4()}", json={}).status_code == 404
-    assert admin.get(f"{LAYOUTS}?marker={uuid4()}").status_code == 400
-
-
 def test_layouts_come_in_pages_by_name(admin: httpx.Client) -> None:
     for name in ("c", "a", "b"):
         make(admin, name, "host", name)
@@ -161,7 +141,9 @@ def test_layouts_come_in_pages_by_name(admin: httpx.Client) -> None:
 
 def test_operators_see_how_a_host_stands_to_its_layout(admin: httpx.Client, agent: ScriptedAgent) -> None:
     url = f"/kcloud/v1/hosts/{agent.host_id}/layout"
-    assert admin.get(url).json() == {"wanted": None, "reported_version": "", "in_step": True, "cards": []}
+    assert admin.get(url).json() == {
+        "wanted": None, "reported_version": "", "in_step": True, "idle_rules": [], "cards": [],
+    }  # fmt: skip
     made = make(admin)
     card = CardReport(name=CARD, address="0000:41:00.0", vendor_id="10de", product_id="26b9")
     agent.cards = (card.model_copy(update={"drift": "in use: 1 of 4 slices"}),)
@@ -182,13 +164,43 @@ def test_operators_see_how_a_host_stands_to_its_layout(admin: httpx.Client, agen
     assert admin.get("/kcloud/v1/cards").json() == {"cards": []}
 
 
-def test_layouts_are_for_operators_alone(cloud: Cloud, admin: httpx.Client, agent: ScriptedAgent) -> None:
-    made, demo = make(admin), cloud.client("demo")
-    for method, path, content in (
-        ("GET", "", None), ("POST", "", body("mine")), ("GET", f"/{made['id']}", None),
-        ("GET", f"/{made['id']}/versions", None), ("PATCH", f"/{made['id']}", {}),
-        ("DELETE", f"/{made['id']}", None),
-    ):  # fmt: skip
-        assert demo.request(method, LAYOUTS + path, json=content).status_code == 403
-    assert demo.get(f"/kcloud/v1/hosts/{agent.host_id}/layout").status_code == 403
-    assert demo.get("/kcloud/v1/cards").status_code == 403
+def test_of_two_writers_at_once_the_second_hears_that_he_is_late(cloud: Cloud, admin: httpx.Client) -> None:
+    """Two who have read version 1; two who make a layout for the same host; two groups that overlap."""
+    made = make(admin, "first", "host", "host-1")
+    url = f"{LAYOUTS}/{made['id']}"
+    assert at_once(cloud, ("PATCH", url, {"cards": [], "version": 1}), 2) == [200, 409]
+    assert admin.get(url).json()["layout"]["version"] == 2
+    assert at_once(cloud, ("PATCH", url, {"cards": []}), 4) == [200] * 4
+    assert admin.get(url).json()["layout"]["version"] == 6, "without a version each is a change of its own"
+    bodies = (body("a", "group", "host-2", "host-3"), body("b", "group", "host-3", "host-2"))
+    assert at_once(cloud, *(("POST", LAYOUTS, each) for each in bodies)) == [201, 409]
+    same = (body("c", "host", "host-4"), body("c", "host", "host-5"))
+    assert at_once(cloud, *(("POST", LAYOUTS, each) for each in same)) == [201, 409]
+
+
+def test_a_layout_that_is_made_while_its_host_reads_reaches_it(
+    cloud: Cloud, admin: httpx.Client, agent: ScriptedAgent
+) -> None:
+    """The host waits for its next assignment; it is woken, and has the layout that came while it waited."""
+    agent.pull()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(agent.pull, wait=20.0)
+        made = make(admin, "for-all", "all")
+        found = waiting.result(timeout=30).layout
+    assert found is not None
+    assert found.version == made["told_as"]
+
+
+def at_once(cloud: Cloud, *requests: Any) -> list[int]:  # noqa: ANN401
+    """Statuses, sorted, of requests that are sent at the same moment: of each, or of one so many times."""
+    if isinstance(requests[-1], int):
+        requests = (requests[0],) * requests[-1]
+    clients = [cloud.client() for _ in requests]
+    gate = threading.Barrier(len(requests))
+
+    def send(client: httpx.Client, request: tuple[str, str, object]) -> int:
+        gate.wait()
+        return client.request(request[0], request[1], json=request[2]).status_code
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return sorted(pool.map(send, clients, requests))

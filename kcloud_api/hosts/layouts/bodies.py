@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -64,6 +65,18 @@ class LayoutChange(Strict):
     name: str | None = Field(default=None, min_length=1, max_length=255)
     target: Target | None = None
     cards: tuple[CardLayoutWant, ...] | None = Field(default=None, max_length=256)
+
+
+class LayoutTrial(LayoutChange):
+    """What would be asked of making a layout, or of changing the one with this id."""
+
+    layout_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.layout_id is None and None in (self.name, self.target, self.cards):
+            raise ValueError("without a layout_id it needs name, target and cards")
+        return self
 
 
 def check(cards: Sequence[CardLayoutWant]) -> None:

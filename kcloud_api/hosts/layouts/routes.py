@@ -8,9 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 
-from kcloud_api.accelerator import service as accelerator
-from kcloud_api.hosts import service as hosts
-from kcloud_api.hosts.layouts import policies, service
+from kcloud_api.hosts.layouts import policies, service, standing
 from kcloud_api.hosts.layouts.bodies import LayoutBody, LayoutChange, Target
 from kcloud_api.hosts.layouts.records import LayoutRecord
 from kcloud_api.http.context import CallerDep
@@ -65,6 +63,9 @@ class HostLayoutView(BaseModel):
     reported_version: str
     in_step: bool
     """The host has taken the wanted version into account, and no card differs from it."""
+    idle_rules: list[str]
+    """Rules of the layout that fit no card of the host, and which card is nearest. Nothing waits for that: a
+    layout may be for hosts of several sorts."""
     cards: list[CardStanding]
 
 
@@ -75,7 +76,7 @@ def list_layouts(
     allow(request, caller, policies.READ)
     found, more = service.page(session, limit=paging.limit, marker=paging.marker)
     links = {"layouts_links": next_links(request, found[-1].id)} if more else {}
-    return {"layouts": [_view(each) for each in found], **links}
+    return {"layouts": [view(each) for each in found], **links}
 
 
 @router.post("/layouts", status_code=201)
@@ -83,13 +84,13 @@ def create_layout(
     request: Request, session: SessionDep, caller: CallerDep, body: LayoutBody
 ) -> OneLayoutView:
     allow(request, caller, policies.CHANGE)
-    return OneLayoutView(layout=_view(service.create(session, body, caller.user_id)))
+    return OneLayoutView(layout=view(service.create(session, body, caller.user_id)))
 
 
 @router.get("/layouts/{layout_id}")
 def show_layout(request: Request, session: SessionDep, caller: CallerDep, layout_id: UUID) -> OneLayoutView:
     allow(request, caller, policies.READ)
-    return OneLayoutView(layout=_view(service.get(session, layout_id)))
+    return OneLayoutView(layout=view(service.get(session, layout_id)))
 
 
 @router.get("/layouts/{layout_id}/versions")
@@ -99,7 +100,7 @@ def list_versions(
     """Newest first; `before` is the version at which the page before ended."""
     allow(request, caller, policies.READ)
     found, more = service.versions(session, layout_id, limit=older.limit, before=older.before)
-    return {"versions": [_view(each) for each in found], "more": more}
+    return {"versions": [view(each) for each in found], "more": more}
 
 
 @router.patch("/layouts/{layout_id}")
@@ -107,7 +108,7 @@ def change_layout(
     request: Request, session: SessionDep, caller: CallerDep, layout_id: UUID, body: LayoutChange
 ) -> OneLayoutView:
     allow(request, caller, policies.CHANGE)
-    return OneLayoutView(layout=_view(service.change(session, layout_id, body, caller.user_id)))
+    return OneLayoutView(layout=view(service.change(session, layout_id, body, caller.user_id)))
 
 
 @router.delete("/layouts/{layout_id}", status_code=204)
@@ -121,23 +122,17 @@ def show_host_layout(
     request: Request, session: SessionDep, caller: CallerDep, host_id: UUID
 ) -> HostLayoutView:
     allow(request, caller, policies.READ)
-    host = hosts.get_host(session, host_id)
-    wanted = service.of_host(session, host.name)
-    cards = [
-        CardStanding(name=card.name, address=card.address, drift=card.drift)
-        for card in accelerator.cards_of(session, host_id)
-    ]
-    reported = host.text("layout_version")
-    told = wanted.want.version if wanted is not None else ""
+    found = standing.of_host(session, host_id)
     return HostLayoutView(
-        wanted=_view(wanted) if wanted is not None else None,
-        reported_version=reported,
-        in_step=reported == told and not any(card.drift for card in cards),
-        cards=cards,
+        wanted=view(found.layout) if found.layout is not None else None,
+        reported_version=found.reported_version,
+        in_step=found.in_step,
+        idle_rules=list(found.idle_rules),
+        cards=[CardStanding(name=card.name, address=card.address, drift=card.drift) for card in found.cards],
     )
 
 
-def _view(layout: LayoutRecord) -> LayoutView:
+def view(layout: LayoutRecord) -> LayoutView:
     return LayoutView(
         id=layout.id, name=layout.name, version=layout.version, told_as=layout.want.version,
         target=layout.target, cards=layout.cards, user_id=layout.user_id, created_at=layout.created_at,

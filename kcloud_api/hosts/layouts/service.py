@@ -1,24 +1,24 @@
 """Makes, changes and resolves layouts. Of two that would be for one host in the same way, the second is
 refused: so each host has one, and who asks always gets the same."""
 
-from typing import cast
+from dataclasses import replace
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, delete
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from kcloud_api.compute import assigning
 from kcloud_api.db.columns import utcnow
-from kcloud_api.hosts.layouts.bodies import LayoutBody, LayoutChange, Target, check
+from kcloud_api.hosts.layouts.bodies import LayoutBody, LayoutChange, LayoutTrial, Target, check
+from kcloud_api.hosts.layouts.reading import is_newest, of_host, record_of, version_of
 from kcloud_api.hosts.layouts.records import LayoutRecord
 from kcloud_api.hosts.layouts.tables import LayoutRow, LayoutTargetRow, LayoutVersionRow
 from kcloud_api.hosts.tables import HostRow
 from kcloud_common.errors import AlreadyExists, BadRequest, Conflict, NotFound, StaleGeneration
 from kcloud_common.wire import CardLayoutWant
 
-RANK = {"host": 0, "group": 1, "all": 2}
-"""The lower goes first."""
+__all__ = ["change", "create", "get", "of_host", "on_trial", "page", "remove", "versions"]
 
 
 def create(session: Session, body: LayoutBody, user_id: str) -> LayoutRecord:
@@ -28,6 +28,7 @@ def create(session: Session, body: LayoutBody, user_id: str) -> LayoutRecord:
     row = LayoutRow(id=uuid4(), name=body.name, version=1, created_at=now, updated_at=now)
     _refuse_taken_name(session, body.name, row.id)
     session.add(row)
+    _flush_name(session, body.name)
     _aim(session, row, body.target)
     record = _add_version(session, row, (body.target, body.cards), user_id)
     _wake(session, body.target)
@@ -40,12 +41,13 @@ def change(session: Session, layout_id: UUID, asked: LayoutChange, user_id: str)
     row = _locked(session, layout_id)
     if asked.version not in (None, row.version):
         raise StaleGeneration(f"Layout {row.name!r} is at version {row.version}: look at it again.")
-    before = _record(row, _version(session, row.id, row.version))
+    before = record_of(row, version_of(session, row.id, row.version))
     target = asked.target or before.target
     cards = before.cards if asked.cards is None else asked.cards
     if asked.name is not None:
         _refuse_taken_name(session, asked.name, row.id)
         row.name = asked.name
+        _flush_name(session, asked.name)
     row.version += 1
     row.updated_at = utcnow()
     if target != before.target:
@@ -59,7 +61,7 @@ def change(session: Session, layout_id: UUID, asked: LayoutChange, user_id: str)
 def remove(session: Session, layout_id: UUID) -> None:
     """With all its versions. Its hosts fall back to what else there is for them, or to whole cards."""
     row = _locked(session, layout_id)
-    before = _record(row, _version(session, row.id, row.version))
+    before = record_of(row, version_of(session, row.id, row.version))
     session.exec(delete(LayoutTargetRow).where(col(LayoutTargetRow.layout_id) == row.id))
     session.exec(delete(LayoutVersionRow).where(col(LayoutVersionRow.layout_id) == row.id))
     session.delete(row)
@@ -72,14 +74,14 @@ def get(session: Session, layout_id: UUID) -> LayoutRecord:
     row = session.get(LayoutRow, layout_id)
     if row is None:
         raise NotFound(f"Layout {layout_id} could not be found.")
-    return _record(row, _version(session, row.id, row.version))
+    return record_of(row, version_of(session, row.id, row.version))
 
 
 def page(session: Session, *, limit: int, marker: UUID | None) -> tuple[tuple[LayoutRecord, ...], bool]:
     """Layouts by name in their newest versions, and whether more follow."""
     query = (
         select(LayoutRow, LayoutVersionRow)
-        .join(LayoutVersionRow, _is_newest())
+        .join(LayoutVersionRow, is_newest())
         .order_by(LayoutRow.name)
         .limit(limit + 1)
     )
@@ -89,7 +91,7 @@ def page(session: Session, *, limit: int, marker: UUID | None) -> tuple[tuple[La
             raise BadRequest(f"marker [{marker}] not found", field="marker")
         query = query.where(col(LayoutRow.name) > last.name)
     rows = session.exec(query).all()
-    return tuple(_record(row, version) for row, version in rows[:limit]), len(rows) > limit
+    return tuple(record_of(row, version) for row, version in rows[:limit]), len(rows) > limit
 
 
 def versions(
@@ -108,20 +110,25 @@ def versions(
     if before is not None:
         query = query.where(col(LayoutVersionRow.version) < before)
     rows = session.exec(query).all()
-    return tuple(_record(row, version) for version in rows[:limit]), len(rows) > limit
+    return tuple(record_of(row, version) for version in rows[:limit]), len(rows) > limit
 
 
-def of_host(session: Session, host_name: str) -> LayoutRecord | None:
-    """The layout that counts for the host: its own, else its group's, else the one for all."""
-    rows = session.exec(
-        select(LayoutTargetRow.kind, LayoutRow, LayoutVersionRow)
-        .join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
-        .join(LayoutVersionRow, _is_newest())
-        # As the key has them: every host asks this whenever it reads its assignment.
-        .where(col(LayoutTargetRow.kind).in_(RANK), col(LayoutTargetRow.host_name).in_([host_name, ""]))
-    ).all()
-    found = min(rows, key=lambda found: RANK[found[0]], default=None)
-    return _record(found[1], found[2]) if found is not None else None
+def on_trial(session: Session, asked: LayoutTrial) -> tuple[LayoutRecord, LayoutRecord | None]:
+    """The layout as it would be, and as it is. Raises what making or changing it would raise."""
+    old = get(session, asked.layout_id) if asked.layout_id is not None else None
+    if old is not None and asked.version not in (None, old.version):
+        raise StaleGeneration(f"Layout {old.name!r} is at version {old.version}: look at it again.")
+    base = old or LayoutRecord(uuid4(), "", 0, Target(kind="all"), (), "", utcnow())
+    new = replace(
+        base,
+        version=base.version + 1,
+        name=base.name if asked.name is None else asked.name,
+        target=base.target if asked.target is None else asked.target,
+        cards=base.cards if asked.cards is None else asked.cards,
+    )
+    _refuse_taken_name(session, new.name, new.id)
+    _refuse_taken_target(session, new.target, new.id)
+    return new, old
 
 
 def _wake(session: Session, *targets: Target) -> None:
@@ -136,17 +143,7 @@ def _wake(session: Session, *targets: Target) -> None:
 
 
 def _aim(session: Session, row: LayoutRow, target: Target) -> None:
-    taken = session.exec(
-        select(LayoutTargetRow.host_name, LayoutRow.name, LayoutRow.id)
-        .join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
-        .where(LayoutTargetRow.kind == target.kind, col(LayoutTargetRow.host_name).in_(target.names))
-        .order_by(col(LayoutTargetRow.host_name))
-        .limit(1)
-    ).first()
-    if taken is not None:
-        host_name, name, id_ = taken
-        who = f"host {host_name}, as a target of kind {target.kind!r}" if host_name else "all hosts"
-        raise Conflict(f"Layout {name!r} ({id_}) is already for {who}.", layout=str(id_))
+    _refuse_taken_target(session, target, row.id)
     # In one order, so that two groups made at once queue and never wait for each other in a circle.
     session.add_all(
         LayoutTargetRow(kind=target.kind, host_name=name, layout_id=row.id) for name in sorted(target.names)
@@ -169,7 +166,25 @@ def _add_version(
     )  # fmt: skip
     session.add(version)
     session.flush()
-    return _record(row, version)
+    return record_of(row, version)
+
+
+def _refuse_taken_target(session: Session, target: Target, layout_id: UUID) -> None:
+    taken = session.exec(
+        select(LayoutTargetRow.host_name, LayoutRow.name, LayoutRow.id)
+        .join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
+        .where(
+            LayoutTargetRow.kind == target.kind,
+            col(LayoutTargetRow.host_name).in_(target.names),
+            LayoutTargetRow.layout_id != layout_id,
+        )
+        .order_by(col(LayoutTargetRow.host_name))
+        .limit(1)
+    ).first()
+    if taken is not None:
+        host_name, name, id_ = taken
+        who = f"host {host_name}, as a target of kind {target.kind!r}" if host_name else "all hosts"
+        raise Conflict(f"Layout {name!r} ({id_}) is already for {who}.", layout=str(id_))
 
 
 def _refuse_taken_name(session: Session, name: str, layout_id: UUID) -> None:
@@ -178,6 +193,13 @@ def _refuse_taken_name(session: Session, name: str, layout_id: UUID) -> None:
     ).first()
     if other is not None:
         raise AlreadyExists(f"A layout named {name!r} exists ({other}).", layout=str(other))
+
+
+def _flush_name(session: Session, name: str) -> None:
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise AlreadyExists(f"Another layout named {name!r} was made at this moment.") from error
 
 
 def _locked(session: Session, layout_id: UUID) -> LayoutRow:
@@ -190,25 +212,3 @@ def _locked(session: Session, layout_id: UUID) -> LayoutRow:
     if row is None:
         raise NotFound(f"Layout {layout_id} could not be found.")
     return row
-
-
-def _is_newest() -> ColumnElement[bool]:
-    return (col(LayoutVersionRow.layout_id) == LayoutRow.id) & (
-        col(LayoutVersionRow.version) == LayoutRow.version
-    )
-
-
-def _version(session: Session, layout_id: UUID, version: int) -> LayoutVersionRow:
-    return session.exec(
-        select(LayoutVersionRow).where(
-            LayoutVersionRow.layout_id == layout_id, LayoutVersionRow.version == version
-        )
-    ).one()
-
-
-def _record(row: LayoutRow, version: LayoutVersionRow) -> LayoutRecord:
-    return LayoutRecord(
-        id=row.id, name=row.name, version=version.version, target=Target.model_validate(version.target),
-        cards=tuple(CardLayoutWant.model_validate(card) for card in cast("list[object]", version.cards)),
-        user_id=version.user_id, created_at=version.created_at,
-    )  # fmt: skip
