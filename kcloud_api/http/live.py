@@ -8,6 +8,7 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
+from kcloud_api.http.head import BoundedHead
 from kcloud_common.errors import PermanentError
 
 BACKLOG = 2048
@@ -45,6 +46,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     """How kcloud runs uvicorn, wherever it does: logging and access lines are ours."""
     return uvicorn.Config(
         app,
+        http=BoundedHead,
         log_config=None,
         access_log=False,
         lifespan="off",
