@@ -87,7 +87,8 @@ class Turns:
         # Who works now is left alone this turn, even if done a moment later: what is seen may be older.
         working, cutting = parts.workers.steps(), parts.workers.cutting()
         self._note_outcomes(assignment, now)
-        self._note_accepted()
+        while parts.accepted:
+            parts.devices.accepted(*parts.accepted.popleft())
         assigned = {want.id for want in assignment.servers}
         parts.ledger.keep_only(assigned)
         self._consoles = {id: count for id, count in self._consoles.items() if id in assigned}
@@ -111,17 +112,6 @@ class Turns:
         due = min(parts.ledger.next_try(now, busy), parts.addresses.due(now), self._pauses.due(now))
         return min(due, RETRY) if parts.sight.problems else due
 
-    def _note_accepted(self) -> None:
-        """What cannot be written down now is told to the control plane once more."""
-        parts = self._parts
-        try:
-            while parts.accepted:
-                parts.devices.accepted(*parts.accepted[0])
-                parts.accepted.popleft()
-        except OSError as error:
-            log.warning("acceptance_not_noted", extra={"reason": str(error)})
-            parts.sight.doubt_storage()
-
     # --- what ended ----------------------------------------------------------------------------------
 
     def _note_outcomes(self, assignment: Assignment, now: float) -> None:
@@ -139,7 +129,6 @@ class Turns:
 
     def _note_failure(self, outcome: Outcome, failure: Failure, now: float) -> None:
         job = outcome.job
-        self._parts.sight.doubt_storage()
         if job.want is not None:
             self._parts.ledger.failed(job.want, failure, now)
             standing = self._parts.ledger.of(job.want.id)
