@@ -25,7 +25,7 @@ from kcloud_compute.durable import Checkpoint, no_checkpoint
 from kcloud_compute.execute import Executor, Means
 from kcloud_compute.images import ImageCache
 from kcloud_compute.inventory import Looking
-from kcloud_compute.kernel_log import kernel_log
+from kcloud_compute.kernel_log import KernelLog
 from kcloud_compute.ledger import Ledger
 from kcloud_compute.observe import Senses
 from kcloud_compute.paths import StatePaths
@@ -36,7 +36,7 @@ from kcloud_compute.sight import Sight, View
 from kcloud_compute.translate import Host
 from kcloud_compute.turn import Accepted, Parts, Settings, Turns
 from kcloud_compute.workers import Workers
-from vfio import catalogue_files
+from vfio import accepted_link, catalogue_files
 from vfio.journal import Journal
 from vfio.offer import OfferRule
 from vfio.slices.records import LayoutJournal
@@ -90,20 +90,24 @@ def assemble(given: Given, capabilities: Capabilities, epoch: int, events: Event
     slicer = Slicer(given.sysfs, journal, LayoutJournal(paths.layouts))
     catalogue = catalogue_files.load([Path(path) for path in given.conf.devices.catalogue])
     images = ImageCache(paths, given.api.image, hooks.run, hooks.checkpoint)
-    looking = Looking(given.sysfs, slicer, given.rules, catalogue, given.conf.devices.upmem_ranks)
+    log = KernelLog(given.sysfs.root)
+    links = dict(accepted_link.parse(line) for line in given.conf.devices.accepted_link)
+    looking = Looking(given.sysfs, slicer, given.rules, catalogue, given.conf.devices.upmem_ranks, links, log)
     senses = Senses(given.driver, given.sysfs, journal, ledger, images, paths)
     sight = Sight(senses, View(_network(given), looking))
     seed = device_key.load_or_make(paths.certificate_key, hooks.checkpoint)
     cared = CaredHost(
         given.sysfs, given.driver, slicer, journal, ledger, catalogue,
         slices=sight.slices,
+        serials=lambda: sight.inventory.serials,
+        accepted=links,
         cutting=lambda: [decision.card.name for decision in sight.inventory.to_cut],
     )  # fmt: skip
     signatory = Signatory(given.host_id, seed, now_utc)
     means = Means(
         paths=paths,
         driver=given.driver,
-        care=Care(cared, signatory, _tools(given), hooks.checkpoint),
+        care=Care(cared, signatory, _tools(given, log), hooks.checkpoint),
         images=images,
         uploads=given.api,
         run=hooks.run,
@@ -139,12 +143,12 @@ def _network(given: Given) -> NetworkSpec:
     return NetworkSpec(net.network, net.bridge, net.cidr)
 
 
-def _tools(given: Given) -> Tools:
+def _tools(given: Given, log: KernelLog) -> Tools:
     conf = given.conf.devices
     return Tools(
         scrubs=dict(parse(line, conf.scrub_deadline) for line in conf.scrub_command),
         read_backs=dict(parse(line, conf.scrub_deadline) for line in conf.read_back_command),
-        kernel_log=lambda: kernel_log(given.sysfs.root),
+        kernel_log=log,
     )
 
 

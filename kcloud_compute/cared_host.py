@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hypervisor_drivers.driver import Driver
 from kcloud_compute.device_ledger import DeviceLedger
 from vfio.catalogue import Catalogue
+from vfio.device import Link
 from vfio.journal import Journal
 from vfio.sanitise.pipeline import Tool
 from vfio.scan import boot_id
@@ -37,6 +38,11 @@ class Host:
     """As last seen, by name; None before they could be read."""
     cutting: Callable[[], Collection[str]] = tuple
     """Names of cards that are to be cut now: what is not there may be there soon."""
+
+    serials: Callable[[], Mapping[str, str]] = dict
+    """Of cards, by name, as last seen."""
+    accepted: Mapping[str, Link] = field(default_factory=dict)
+    """Links with which an operator is content, by the function's address."""
 
     def boot(self) -> str:
         return boot_id(self.sysfs) or ""

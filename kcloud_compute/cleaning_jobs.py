@@ -17,8 +17,10 @@ from kcloud_compute.lease_errors import count_errors
 from kcloud_compute.lease_notes import growth
 from kcloud_compute.marks import domain_marks, marks
 from kcloud_compute.planner import LIVE
+from vfio.device import address_of
 from vfio.errors import DeviceGone, JournalDamaged
 from vfio.health import Errors
+from vfio.health_reading import read
 from vfio.journal import ClaimRecord
 from vfio.offer import seated_link
 from vfio.sanitise.pipeline import Means, NotYet
@@ -40,7 +42,7 @@ class CleaningJobs:
         sight = host.slicer.look()
         return Job(
             subject=self._subject(found, record, sight),
-            identity=Identity(found.vendor_id, found.product_id),
+            identity=Identity(found.vendor_id, found.product_id, self._serial(found)),
             means=self._means(found, record, claim_id),
             give_back=lambda: host.slicer.release(claim_id),
         )
@@ -64,6 +66,12 @@ class CleaningJobs:
             raise NotYet(f"{device} is not there, and {', '.join(sorted(cards))} is to be cut first")
         raise DeviceGone(f"{device} is not among this host's devices", ())
 
+    def _serial(self, found: Slice) -> str:
+        """Of the card. Of one that does not say it now, as it was last seen."""
+        address = address_of(found.card)
+        now = read(self._host.sysfs, address).serial if address else None
+        return now or self._host.serials().get(found.card, "")
+
     def _held(self, claim_id: UUID) -> ClaimRecord | None:
         """What the claim holds by the journal since this boot: a reboot undoes it."""
         try:
@@ -75,7 +83,9 @@ class CleaningJobs:
     def _subject(self, found: Slice, record: DeviceRecord, sight: Sight) -> Subject:
         catalogue, devices = self._host.catalogue, sight.snapshot.devices
         try:
-            functions = functions_of(sight.snapshot, found.addresses, catalogue.describe, seated_link)
+            functions = functions_of(
+                sight.snapshot, found.addresses, catalogue.describe, seated_link, self._host.accepted
+            )
         except KeyError as error:
             raise DeviceGone(f"{error.args[0]} is not there", found.addresses) from error
         card = next((each for each in devices.values() if each.name == found.card), None)

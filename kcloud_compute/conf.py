@@ -69,6 +69,12 @@ class DevicesConf:
         help="Ranks of UPMEM memory to report where no driver shows them. They are counted, and no server"
         " gets any.",
     )
+    accepted_link: tuple[str, ...] = option(
+        (),
+        multi=True,
+        help="ADDRESS=SPEEDxLANES, such as 0000:41:00.0=16x8: a link that is right so, though card and slot"
+        " could do more (a riser). May be repeated.",
+    )
     scrub_command: tuple[str, ...] = option(
         (),
         multi=True,

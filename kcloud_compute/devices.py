@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
 from uuid import UUID
 
 from kcloud_common.wire import CardReport, DeviceReport, DeviceState, Health, PcieLink, SliceKind
+from kcloud_compute.card_health import health_reports
 from kcloud_compute.cuts import abilities_report, sharing_report
 from kcloud_compute.device_record import DeviceRecord
 from kcloud_compute.inventory import Inventory
@@ -12,7 +14,6 @@ from kcloud_compute.marks import domain_marks, marks
 from kcloud_compute.observed import Observed
 from kcloud_compute.planner import LIVE
 from vfio.device import Link
-from vfio.health import Reading, faults, judge
 from vfio.slices.model import Card, Slice
 
 MOST_CERTIFICATES = 64
@@ -29,15 +30,13 @@ def device_reports(
     holders = {held.device: id for id, held in observed.claims.items() if held.device}
     taken = attached(observed)
     unsettled = inventory.unsettled
-    health = {
-        name: health_report(inventory.health.get(name), card.link) for name, card in inventory.cards().items()
-    }
+    health = health_reports(inventory)
     return one_after_the_other(
         _report(
             each,
             observed.devices.get(name) or DeviceRecord(device=name),
             _Custody(holders.get(name), taken, unsettled.get(each.card, ""), troubles.get(name, "")),
-            health.get(each.card),
+            _OfCard(health.get(each.card), inventory.serials.get(each.card, "")),
         )
         for name, each in inventory.slices.items()
     )
@@ -66,6 +65,14 @@ class _Custody:
         self.claim, self.attached, self.unsettled, self.trouble = claim, attached, unsettled, trouble
 
 
+@dataclass(frozen=True, slots=True)
+class _OfCard:
+    """What a slice has from its card."""
+
+    health: Health | None
+    serial: str
+
+
 def _state(each: Slice, record: DeviceRecord, custody: _Custody) -> tuple[DeviceState, str]:
     """With the reason, where there is one."""
     state = DeviceState(record.state)
@@ -79,7 +86,7 @@ def _state(each: Slice, record: DeviceRecord, custody: _Custody) -> tuple[Device
     return state, record.reason
 
 
-def _report(each: Slice, record: DeviceRecord, custody: _Custody, health: Health | None) -> DeviceReport:
+def _report(each: Slice, record: DeviceRecord, custody: _Custody, card: _OfCard) -> DeviceReport:
     state, reason = _state(each, record, custody)
     held = state in (DeviceState.CLAIMED, DeviceState.ATTACHED, DeviceState.SANITISING)
     return DeviceReport(
@@ -92,6 +99,7 @@ def _report(each: Slice, record: DeviceRecord, custody: _Custody, health: Health
         vendor_id=each.vendor_id,
         product_id=each.product_id,
         model=each.model,
+        serial=card.serial,
         resource_class=each.resource_class,
         traits=each.traits,
         share=each.share,
@@ -105,7 +113,7 @@ def _report(each: Slice, record: DeviceRecord, custody: _Custody, health: Health
         generation=record.generation,
         release_count=record.release_count,
         reason=reason,
-        health=health,
+        health=card.health,
         certificate=record.certificate,
     )
 
@@ -129,40 +137,13 @@ def _card(card: Card, inventory: Inventory, drift: str) -> CardReport:
         vendor_id=f"{card.device.vendor:04x}",
         product_id=f"{card.device.product:04x}",
         model=card.model,
+        serial=inventory.serials.get(card.name, ""),
         memory_mib=card.memory_mib,
         abilities=abilities_report(card, inventory.abilities[card.name], inventory.slices.values()),
         class_code=f"{card.device.class_code:06x}",
         known=card.name in inventory.known,
         drift=drift,
     )
-
-
-def health_report(reading: Reading | None, seat: Link | None) -> Health | None:
-    """Of the card that a slice is of. Evidence: what one reading shows by itself."""
-    if reading is None:
-        return None
-    return Health(
-        aer_correctable=reading.correctable,
-        aer_nonfatal=reading.nonfatal,
-        aer_fatal=reading.fatal,
-        link=_link(reading.link),
-        xid=reading.xids[-1] if reading.xids else None,
-        evidence="; ".join(finding.evidence for finding in judge(None, reading, seat)),
-    )
-
-
-_ASLEEP = frozenset({"link-lost"})
-"""A card that saves power looks like this as well: too deep asleep to be asked for its link."""
-
-
-def ill(before: Mapping[str, Reading], inventory: Inventory) -> dict[str, str]:
-    """Cards that show a fault, with the evidence, by name. `before`: their readings when they were well."""
-    found, cards = {}, inventory.cards()
-    for name, reading in inventory.health.items():
-        findings = faults(judge(before.get(name), reading, cards[name].link))
-        if bad := [finding.evidence for finding in findings if finding.code not in _ASLEEP]:
-            found[name] = "; ".join(bad)
-    return found
 
 
 def burn_ins(inventory: Inventory, records: Mapping[str, DeviceRecord]) -> Counter[str]:

@@ -11,7 +11,7 @@ from kcloud_compute.host_shape import read_shape
 from vfio.catalogue import Catalogue
 from vfio.catalogue_host import host_resources
 from vfio.catalogue_pim import HostResource
-from vfio.device import Snapshot
+from vfio.device import Link, Snapshot
 from vfio.health import Reading
 from vfio.health_reading import read
 from vfio.layout import TRIED, CardNow, Decision, described, drift, plan_layout, wanted
@@ -44,6 +44,10 @@ class Looking:
     catalogue: Catalogue
     upmem_ranks: int = 0
     """That an operator says are there, where the kernel shows none."""
+    accepted: Mapping[str, Link] = field(default_factory=dict)
+    """Links with which an operator is content, by the function's address (vfio.accepted_link)."""
+    kernel_log: Callable[[], str] = lambda: ""
+    """Its lines that somebody judges, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,12 @@ class Inventory:
     """What there is besides cards, as counts: no guest can have it."""
     health: Mapping[str, Reading] = field(default_factory=dict)
     """Of each card, by its name."""
+    well: Mapping[str, Reading] = field(default_factory=dict)
+    """The same when they were well: counters and logs are judged by what came since."""
+    serials: Mapping[str, str] = field(default_factory=dict)
+    """Of cards that say one, by name."""
+    accepted: Mapping[str, Link] = field(default_factory=dict)
+    """As Looking has it."""
     shape: HostShape = field(default_factory=HostShape)
     functions: Mapping[str, FunctionFacts] = field(default_factory=dict)
     """Of every function that a guest may get, by address: what decides the guest's shape."""
@@ -103,6 +113,8 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
     now = [_now(slicer, card, sight) for card in found]
     busy = {each.card.name: _busy(looking, known, each, slices[each.card.name], sight) for each in now}
     decisions = plan_layout(now, known.layout, {k: v for k, v in busy.items() if v}, looking.catalogue)
+    kernel_log = looking.kernel_log()
+    health = {card.name: read(looking.sysfs, card.address, kernel_log) for card in found}
     offered = offers(sight.snapshot, looking.rules, sight.used, catalogue=looking.catalogue)
     cut = {address for each in now if each.plan.cuts for address in _of_card(each.card, sight)}
     return Inventory(
@@ -113,7 +125,9 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
         known=frozenset(card.name for card in found if KNOWN.fits(card.device, looking.catalogue)),
         refusals=tuple(each for each in offered.refusals if not cut.intersection(each.addresses)),
         resources=host_resources(looking.sysfs, upmem_declared=looking.upmem_ranks),
-        health={card.name: read(looking.sysfs, card.address) for card in found},
+        health=health,
+        serials={name: reading.serial for name, reading in health.items() if reading.serial},
+        accepted=looking.accepted,
         shape=read_shape(looking.sysfs),
         functions=_facts(sight, slices.values()),
     )

@@ -8,9 +8,10 @@ from uuid import UUID
 from hypervisor_drivers.driver import DriverError
 from hypervisor_drivers.spec import NetworkSpec
 from kcloud_common.wire import LayoutWant
+from kcloud_compute.card_health import ill
 from kcloud_compute.cuts import card_layouts
 from kcloud_compute.device_record import DeviceRecord
-from kcloud_compute.devices import burn_ins, ill
+from kcloud_compute.devices import burn_ins
 from kcloud_compute.inventory import (
     Inventory,
     Known,
@@ -122,13 +123,18 @@ class Sight:
         log_refusals(self.inventory.refusals, fresh.refusals)
         log_drift(self.inventory.unsettled, fresh.unsettled)
         self._tell_layouts()
-        self.inventory, self._scanned = fresh, True
+        # A card that is asleep or dead has not lost its number.
+        serials = {name: number for name, number in self.inventory.serials.items() if name in fresh.health}
+        serials |= fresh.serials
+        self._scanned = True
         done = burn_ins(fresh, records)
         for name, reading in fresh.health.items():
             if name not in self._well or self._well[name][0] != done[name]:
                 self._well[name] = done[name], reading
         self._note_errors(fresh.health, records)
-        self._ill = ill({name: reading for name, (_, reading) in self._well.items()}, fresh)
+        well = {name: reading for name, (_, reading) in self._well.items()}
+        self.inventory = replace(fresh, well=well, serials=serials)
+        self._ill = ill(self.inventory)
         self._rescan_at = now + self._view.rescan_interval
 
     def _note_errors(self, health: Mapping[str, Reading], records: Mapping[str, DeviceRecord]) -> None:

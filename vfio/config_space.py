@@ -15,7 +15,7 @@ _ENDPOINT, _BRIDGE, _CARDBUS = 0, 1, 2
 _BARS_OF = {_ENDPOINT: 6, _BRIDGE: 2, _CARDBUS: 1}
 
 PM, MSI, PCIE, MSIX, AF = 0x01, 0x05, 0x10, 0x11, 0x13
-AER, ACS, SRIOV = 0x0001, 0x000D, 0x0010
+AER, SERIAL, ACS, SRIOV = 0x0001, 0x0003, 0x000D, 0x0010
 _PCIE_FLR = 1 << 28
 _AF_FLR = 0b10
 _LINK_SPEEDS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
@@ -109,6 +109,18 @@ def damage(data: bytes) -> Damage | None:
     if data[0x0E] & 0x7F not in _BARS_OF:
         return Damage("header-unknown", f"its header type reads {data[0x0E] & 0x7F:02x}")
     return None
+
+
+def device_serial(data: bytes) -> str | None:
+    """The number that the maker gave to this one board (Device Serial Number), in the form that lspci prints;
+    None where there is none, or one that is nobody's: all zeros or all ones."""
+    if damage(data):
+        return None
+    offset = next((offset for known, offset in _extended(data) if known == SERIAL), None)
+    number = None if offset is None else _number(data, offset + 4, 8)
+    if number in (None, 0, (1 << 64) - 1):
+        return None
+    return number.to_bytes(8, "big").hex("-")
 
 
 def parse(data: bytes) -> ConfigSpace:

@@ -5,17 +5,20 @@ driver in the kernel's log; judged from a reading before and one after. health_r
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vfio.accepted_link import told
 from vfio.config_space import Damage
 from vfio.device import Link
 
 _XID = re.compile(r"NVRM: Xid \(PCI:(?P<seat>[0-9a-fA-F:.]+)\): (?P<number>\d+)")
 _GRAVE_XIDS = frozenset({48, 64, 79, 95, 119, 120, 140})
-"""Uncorrected memory errors, a failed row remap, a card that fell off the bus, a lost GSP: by NVIDIA's list
-these ask for a reset or for a person, so one that comes after the reset is not ordinary."""
+"""Uncorrected memory errors (48, 95, 140), a failed row remap (64), a card that fell off the bus (79), a lost
+GSP (119, 120). NVIDIA's list of XIDs (docs.nvidia.com/deploy/xid-errors) asks for a reset or a person after
+them. Others (13, 31, 43, 45 above all) come of what a guest's programs do, or may: they are evidence only."""
 _TOTAL = "TOTAL_"
 MANY_CORRECTED = 1000
 """Corrected errors of one lease above which the certificate says so in words. Our own measure: the link
@@ -63,6 +66,8 @@ class Reading:
     fatal: int | None = None
     link: Link | None = None
     xids: tuple[int, ...] = ()
+    serial: str | None = None
+    """Of the board, where it says one; asleep or dead it does not."""
 
 
 def judge_lease(address: str, grown: Errors) -> tuple[Finding, ...]:
@@ -110,6 +115,9 @@ def judge(before: Reading | None, now: Reading, seat: Link | None = None) -> tup
     if not now.present:
         return (Finding("vanished", Weight.FAULT, f"{now.address} is no longer there"),)
     found: list[Finding] = []
+    if before is not None and None not in (before.serial, now.serial) and before.serial != now.serial:
+        what = f"{now.address} was the card with serial number {before.serial}, and is {now.serial} now"
+        found.append(Finding("another-card", Weight.FAULT, what))
     if now.config is not None:
         found.append(Finding(f"config-{now.config.code}", Weight.FAULT, f"{now.address}: {now.config.why}"))
     found += _link_findings(before, now, seat)
@@ -132,7 +140,11 @@ def _link_findings(before: Reading | None, now: Reading, seat: Link | None) -> l
         return []
     found = []
     if seat is not None and now.link.width < seat.width:
-        what = f"{now.address} runs on {now.link.width} lanes of {seat.width}"
+        accept = f"[devices] accepted_link = {now.address}={told(Link(seat.speed, now.link.width))}"
+        what = (
+            f"{now.address} runs on {now.link.width} lanes of {seat.width}. Way out: seat it anew; or, where "
+            f"its slot has no more (a riser), say so on its host with `{accept}`, then burn it in"
+        )
         found.append(Finding("link-narrow", Weight.FAULT, what))
     if before is not None and before.link is not None and now.link.speed < before.link.speed:
         what = f"{now.address} fell from {_link(before.link)} to {_link(now.link)}"
@@ -158,12 +170,24 @@ def _growth(before: Reading, now: Reading) -> list[Finding]:
 
 
 def _new_xids(before: Reading, now: Reading) -> list[Finding]:
-    """The log may have lost old lines meanwhile: what the shorter of both readings share is old."""
-    old = len(before.xids) if now.xids[: len(before.xids)] == before.xids else 0
+    """One for each number: a guest's program may make the same one over and over."""
+    counts = Counter(now.xids[_shared(before.xids, now.xids) :])
     return [
-        Finding("xid", Weight.FAULT if number in _GRAVE_XIDS else Weight.SIGN, f"{now.address}: XID {number}")
-        for number in now.xids[old:]
+        Finding(
+            "xid", _weight(number), f"{now.address}: XID {number}" + (f", {count} times" if count > 1 else "")
+        )
+        for number, count in counts.items()
     ]
+
+
+def _weight(xid: int) -> Weight:
+    return Weight.FAULT if xid in _GRAVE_XIDS else Weight.SIGN
+
+
+def _shared(before: Sequence[int], now: Sequence[int]) -> int:
+    """How many of the first of `now` ended `before`: the log may have lost its oldest lines meanwhile."""
+    most = min(len(before), len(now))
+    return next((size for size in range(most, 0, -1) if before[-size:] == now[:size]), 0)
 
 
 def _link(link: Link) -> str:

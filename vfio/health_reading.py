@@ -1,6 +1,6 @@
 """Reads the signs of a function's health from the host's files."""
 
-from vfio.config_space import damage
+from vfio.config_space import damage, device_serial
 from vfio.errors import Vanished
 from vfio.health import Errors, Reading, aer_total, xids_of
 from vfio.scan import DEVICES, parse_link
@@ -31,15 +31,16 @@ def read(sysfs: Sysfs, address: str, kernel_log: str = "") -> Reading:
     try:
         names = frozenset(sysfs.listdir(folder))
         texts = {name: sysfs.read_text(f"{folder}/{name}") for name in _TEXTS if name in names}
-        config = damage(sysfs.read_bytes(f"{folder}/config")) if "config" in names else None
+        config = sysfs.read_bytes(f"{folder}/config") if "config" in names else None
     except Vanished:
         return Reading(address, present=False)
     return Reading(
         address=address,
-        config=config,
+        config=damage(config) if config is not None else None,
         correctable=aer_total(texts.get("aer_dev_correctable")),
         nonfatal=aer_total(texts.get("aer_dev_nonfatal")),
         fatal=aer_total(texts.get("aer_dev_fatal")),
         link=parse_link(texts.get("current_link_speed"), texts.get("current_link_width")),
         xids=xids_of(kernel_log, address),
+        serial=device_serial(config) if config is not None else None,
     )

@@ -79,7 +79,7 @@ def test_errors_that_a_reboot_has_zeroed_are_not_forgotten(host: Place) -> None:
     agent = host.agent()
     agent.lease()
     host.kernel.count_errors(GPU, nonfatal=2)
-    agent.sight()
+    agent.watch()
     host.kernel.reboot()
     agent = host.agent()
     agent.lease()
@@ -102,14 +102,12 @@ def test_a_second_look_without_news_writes_nothing(host: Place) -> None:
     agent.lease()
     path = host.state / f"devices/{DEVICE}.json"
     before = path.stat().st_mtime_ns, path.stat().st_ino
-    sight = agent.sight()
+    watch = agent.watch()
     host.kernel.count_errors(GPU, correctable=3)
-    sight.rescan()
-    sight.look(1.0, {})
+    watch.look()
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == before, "corrected ones are not worth it"
     host.kernel.count_errors(GPU, nonfatal=1)
-    sight.rescan()
-    sight.look(2.0, {})
+    watch.look()
     assert host.record().lease.grown[GPU].nonfatal == 1
 
 

@@ -1,6 +1,6 @@
 """The device that is to be cleaned: what it must look like afterwards, and what may be done to it. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vfio.catalogue_product import Product
@@ -23,6 +23,8 @@ class Function:
     bars: tuple[Bar, ...] = ()
     seat: Link | None = None
     """What the function and its slot can both do."""
+    accepted: Link | None = None
+    """Less than that, where an operator has said that it is right so (vfio.accepted_link)."""
 
     @property
     def address(self) -> str:
@@ -57,14 +59,18 @@ Describe = Callable[[PciDevice], Product]
 """`Catalogue.describe`, where something knows the function."""
 
 
+_NONE_ACCEPTED: Mapping[str, Link] = {}
+
+
 def functions_of(
     snapshot: Snapshot,
     addresses: Sequence[str],
     describe: Describe,
     seated: Callable[[Snapshot, PciDevice], Link | None],
+    accepted: Mapping[str, Link] = _NONE_ACCEPTED,
 ) -> tuple[Function, ...]:
     """The functions of a device from a scan. KeyError for one that is not there: it can't be cleaned.
-    `seated` is vfio.offer.seated_link."""
+    `seated` is vfio.offer.seated_link; `accepted` are links by address."""
     found = []
     for number, address in enumerate(addresses):
         device = snapshot.devices[address]
@@ -78,6 +84,7 @@ def functions_of(
                 product=device.product,
                 bars=device.bars,
                 seat=seated(snapshot, device),
+                accepted=accepted.get(address),
             )
         )
     return tuple(found)

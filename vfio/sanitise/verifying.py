@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vfio.accepted_link import expected, told
 from vfio.config_space import ConfigSpace, differences
 from vfio.device import Bar
 from vfio.health import Errors, Finding, Reading, faults, judge, judge_lease
@@ -52,7 +53,9 @@ def verify(
     for function in subject.functions:
         seen = now.functions[function.address]
         was = before.functions[function.address] if before is not None else None
-        findings = judge(was.reading if was else None, seen.reading, function.seat)
+        findings = judge(
+            was.reading if was else None, seen.reading, expected(function.seat, function.accepted)
+        )
         signs += [finding for finding in findings if finding not in faults(findings)]
         wrong += [finding.evidence for finding in faults(findings)]
         if seen.reading.present:
@@ -100,23 +103,31 @@ def _made_anew(subject: Subject, now: Picture) -> list[str]:
 
 
 def _evidence(subject: Subject, now: Picture, signs: list[Finding], lease: Mapping[str, Errors]) -> str:
-    parts = [f"{address} {_described(seen)}" for address, seen in now.functions.items()]
+    parts = [f"{each.address} {_described(each, now.functions[each.address])}" for each in subject.functions]
     if subject.recreated:
         parts.append(f"type {now.slice_type}")
     parts += [f"{address} during its lease: {_counts(errors)}" for address, errors in lease.items()]
     return "; ".join([*parts, *(finding.evidence for finding in signs)])
 
 
-def _described(seen: FunctionSeen) -> str:
+def _described(function: Function, seen: FunctionSeen) -> str:
     words = ["answers"]
     if seen.bars:
         words.append(f"BARs {_sizes(seen.bars)}")
     if link := seen.reading.link:
-        words.append(f"link {link.speed:g} GT/s x{link.width}")
+        words.append(f"link {link.speed:g} GT/s x{link.width}{_accepted(function)}")
     counters = (seen.reading.fatal, seen.reading.nonfatal)
     if None not in counters:
         words.append(f"fatal errors {counters[0]}, nonfatal {counters[1]}")
     return ", ".join(words)
+
+
+def _accepted(function: Function) -> str:
+    """That an operator has accepted less than the seat can do stands in the certificate."""
+    seat, least = function.seat, expected(function.seat, function.accepted)
+    if seat is None or least is None or seat == least:
+        return ""
+    return f" (of {told(seat)}; the operator has accepted {told(least)})"
 
 
 def _counts(errors: Errors) -> str:

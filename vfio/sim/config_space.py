@@ -1,5 +1,6 @@
 """Makes the config space of a fake function: header and capabilities as PCI and PCI Express lay them out."""
 
+import hashlib
 from dataclasses import dataclass
 
 from vfio.sim.function import FakeFunction
@@ -84,8 +85,9 @@ def _classic(space: _Space, function: FakeFunction, *, bridge: bool) -> None:
 def _extended(space: _Space, function: FakeFunction, *, bridge: bool) -> None:
     space.extended(_AER, 0x0001, _SERIAL)
     space.extended(_SERIAL, 0x0003, _ACS)
-    number = int.from_bytes(function.serial.encode()[-8:], "little")
-    space.put(_SERIAL + 4, number, 8)
+    if function.serial:
+        number = hashlib.blake2b(function.serial.encode(), digest_size=8).digest()
+        space.put(_SERIAL + 4, int.from_bytes(number, "little"), 8)
     space.extended(_ACS, 0x000D, _ARI)
     if bridge:
         space.put(_ACS + 4, _ACS_ALL)

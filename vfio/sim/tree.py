@@ -7,6 +7,7 @@ real host shows (a function's nature, which devices a process holds open) is bes
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,8 @@ from vfio.sim.function import FakeFunction
 __all__ = ["FakeFunction", "FakeTree"]
 
 _VFIO_PCI = "vfio-pci"
+_INSTANCE = ".sim/instance"
+"""What tells this fake host from all others."""
 _GROUND = (
     "sys/bus/pci/devices", "sys/bus/mdev/devices", "sys/kernel/iommu_groups", "sys/class/net",
     "sys/class/block", "sys/class/mdev_bus", "sys/class/vfio-dev", "sys/dev/block",
@@ -49,6 +52,7 @@ class FakeTree:
         self.put("proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n")
         self.put("proc/net/route", "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\n")
         self.put("proc/net/if_inet6", "00000000000000000000000000000001 01 80 10 80 lo\n")
+        self.put(_INSTANCE, uuid4().hex[:8].upper())
         self.new_boot()
         self.drivers.mkdir()
 
@@ -88,6 +92,8 @@ class FakeTree:
 
     def add(self, function: FakeFunction) -> None:
         address = function.address
+        if function.serial:  # that no card of another host has, even if both are simulated alike
+            function = replace(function, serial=f"{function.serial}{(self.root / _INSTANCE).read_text()}")
         write_raw(f"{self._functions}/{address}", json.dumps(function.dumped()).encode())
         self._known[address] = function
         folder = self.home(address)
