@@ -12,6 +12,7 @@ _NODES = "sys/devices/system/node"
 _NODE = re.compile(r"node(\d+)\Z")
 _PAGES = re.compile(r"hugepages-(\d+)kB\Z")
 _TOTAL = re.compile(r"MemTotal:\s+(\d+) kB")
+_FREE = re.compile(r"MemFree:\s+(\d+) kB")
 _BITS = re.compile(r"address sizes\s*: (\d+) bits physical")
 
 
@@ -30,10 +31,17 @@ def read_shape(sysfs: Sysfs) -> HostShape:
 
 def _node(sysfs: Sysfs, number: int) -> HostNode:
     folder = f"{_NODES}/node{number}"
-    total = _TOTAL.search(sysfs.read_text(f"{folder}/meminfo"))
-    pages: dict[int, int] = {}
+    memory = sysfs.read_text(f"{folder}/meminfo")
+    free: dict[int, int] = {}
+    every: dict[int, int] = {}
     for name in names(sysfs, f"{folder}/hugepages"):
         if match := _PAGES.match(name):
-            pages[int(match[1])] = int(sysfs.read_text(f"{folder}/hugepages/{name}/free_hugepages"))
-    cpus = sysfs.read_text(f"{folder}/cpulist")
-    return HostNode(number, cpus, int(total[1]) // 1024 if total else 0, pages)
+            free[int(match[1])] = int(sysfs.read_text(f"{folder}/hugepages/{name}/free_hugepages"))
+            every[int(match[1])] = int(sysfs.read_text(f"{folder}/hugepages/{name}/nr_hugepages"))
+    cpus = sysfs.read_text(f"{folder}/cpulist").strip()
+    return HostNode(number, cpus, _mib(_TOTAL, memory), free, every, _mib(_FREE, memory))
+
+
+def _mib(line: re.Pattern[str], text: str) -> int:
+    found = line.search(text)
+    return int(found[1]) // 1024 if found else 0

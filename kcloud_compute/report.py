@@ -17,7 +17,9 @@ from kcloud_common.wire import (
     ServerReport,
     ServerWant,
 )
+from kcloud_compute.guest_shape import HostShape
 from kcloud_compute.ledger import Standing
+from kcloud_compute.machine_report import machine_report
 from kcloud_compute.observed import Observed
 from kcloud_compute.planner import HostPlan, ServerPlan
 from vfio.catalogue_pim import HostResource
@@ -134,6 +136,8 @@ class Findings:
     cards: Sequence[CardReport] = ()
     resources: Sequence[HostResource] = ()
     layout_version: str = ""
+    shape: HostShape | None = None
+    """None: the host could not be looked at yet."""
 
 
 def host_report(host: HostFacts, found: Findings) -> HostReport:
@@ -155,6 +159,7 @@ def host_report(host: HostFacts, found: Findings) -> HostReport:
         devices=tuple(found.devices),
         cards=tuple(found.cards),
         resources=tuple(map(_resource, found.resources)),
+        machine=machine_report(found.shape, able.virt_type) if found.shape is not None else None,
         layout_version=found.layout_version,
         certificate_key=host.certificate_key,
         problems=tuple(found.problems),

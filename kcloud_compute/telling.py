@@ -43,6 +43,7 @@ class Telling:
             resources=seen.inventory.resources,
             layout_version=assignment.layout.version if assignment.layout else "",
             problems=seen.problems,
+            shape=seen.observed.shape if seen.observed.scanned else None,
         )
         self._reported = host_report(self._facts, found)
         self._reporter.offer(self._reported)

@@ -48,7 +48,7 @@ def domain_spec(want: ServerWant, host: Host, around: Around | None = None) -> D
     mdevs = [claim.mdev for claim in want.claims if claim.mdev is not None]
     near = [*(each.numa_node for each in functions), *(around.mdev_nodes.get(mdev) for mdev in mdevs)]
     nodes = [node for node in near if node is not None]
-    cells = guest_shape.cells(want.vcpus, memory, want.shape, around.shape, nodes)
+    cells, page = guest_shape.seated(want.vcpus, memory, want.shape, around.shape, nodes)
     space = guest_shape.address_space(memory, functions, want.shape, around.shape) if want.claims else None
     folder = host.servers / str(want.id)
     disks = [DiskSpec(folder / "disk.qcow2", "qcow2")]
@@ -72,7 +72,7 @@ def domain_spec(want: ServerWant, host: Host, around: Around | None = None) -> D
             MdevSpec(mdev, guest_shape.cell_of(around.mdev_nodes.get(mdev), cells)) for mdev in mdevs
         ),
         cells=cells,
-        page_kib=guest_shape.page_kib(memory, want.shape, around.shape),
+        page_kib=page,
         address_space=space,
         console_log=folder / "console.log",
         metadata=DomainMetadata(

@@ -16,7 +16,7 @@ class PagesReport(Wire):
 
 
 class NodeReport(Wire):
-    """One NUMA node. A host without NUMA is one node."""
+    """One NUMA node. A kernel without NUMA shows none."""
 
     number: Amount
     cpus: Amount
