@@ -16,10 +16,11 @@ from vfio.health import Reading
 from vfio.health_reading import read
 from vfio.layout import TRIED, CardNow, Decision, described, drift, plan_layout, wanted
 from vfio.lifecycle import State
-from vfio.offer import Refusal, offers
+from vfio.offer import Refusal
 from vfio.rules import KNOWN, OfferRule
 from vfio.slices.cards import cards
 from vfio.slices.model import Ability, Card, CardLayout, Plan, Sight, Slice
+from vfio.slices.offering import refusals
 from vfio.slices.slicer import Slicer
 from vfio.sysfs import Sysfs
 
@@ -115,7 +116,7 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
     decisions = plan_layout(now, known.layout, {k: v for k, v in busy.items() if v}, looking.catalogue)
     kernel_log = looking.kernel_log()
     health = {card.name: read(looking.sysfs, card.address, kernel_log) for card in found}
-    offered = offers(sight.snapshot, looking.rules, sight.used, catalogue=looking.catalogue)
+    refused = refusals(found, looking.rules, sight.snapshot, sight.used)
     cut = {address for each in now if each.plan.cuts for address in _of_card(each.card, sight)}
     return Inventory(
         sight=sight,
@@ -123,7 +124,7 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
         decisions=tuple(_remembering(decision, known.refused) for decision in decisions),
         abilities={each.card.name: each.abilities for each in now},
         known=frozenset(card.name for card in found if KNOWN.fits(card.device, looking.catalogue)),
-        refusals=tuple(each for each in offered.refusals if not cut.intersection(each.addresses)),
+        refusals=tuple(each for each in refused if not cut.intersection(each.addresses)),
         resources=host_resources(looking.sysfs, upmem_declared=looking.upmem_ranks),
         health=health,
         serials={name: reading.serial for name, reading in health.items() if reading.serial},

@@ -15,7 +15,7 @@ from vfio.rules import parse_rule
 from vfio.sim import cards as sim_cards
 from vfio.sim.function import Board, Cutting, Sriov, VgpuType
 from vfio.slices.cards import cards
-from vfio.slices.model import Card, Cut, Kind, Plan, Policy, Sharing, Slice
+from vfio.slices.model import Ability, Card, Cut, Kind, Plan, Policy, Sharing, Slice
 from vfio.slices.records import LayoutJournal
 from vfio.slices.scheduler import Scheduler, SchedulerAbility
 from vfio.slices.slicer import Slicer
@@ -82,6 +82,15 @@ class Bench:
     def slices(self) -> tuple[Slice, ...]:
         slicer = self.process()
         return slicer.slices(self.card(slicer), slicer.look())
+
+    def abilities(self, one: Cut | None = None) -> list[Ability]:
+        """What the card says of the bench's kind: a driver may say it only while `one` slice stands."""
+        slicer = self.process()
+        card = self.card(slicer)
+        slicer.apply(card, Plan((one,)) if one else self.smaller)
+        found = [each for each in slicer.abilities(card, slicer.look()) if each.kind is self.kind]
+        slicer.undo(card)
+        return found
 
     def names(self) -> list[str]:
         return [each.name for each in self.slices()]

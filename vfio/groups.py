@@ -82,7 +82,7 @@ def _blocker(device: PciDevice, wanted_slots: Set[str], in_use: Mapping[str, str
         return _foreign(device.address, "is not offered by any rule")
     if device.sriov_num_vfs:
         why = f"has {device.sriov_num_vfs} virtual functions enabled"
-        way = f"write 0 to /sys/bus/pci/devices/{device.address}/sriov_numvfs, or offer the functions instead"
+        way = f"write 0 to /sys/bus/pci/devices/{device.address}/sriov_numvfs, or hand them out by a layout"
         return Blocker(device.address, "virtual_functions", why, way)
     return None
 

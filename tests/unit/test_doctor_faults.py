@@ -393,7 +393,9 @@ def test_a_card_whose_reset_kills_it_is_healthy_as_its_virtual_function(tmp_path
     for address in host.addresses():
         if host.driver_of(address) == "gim":
             vfs(1, address)(host)
-    assert examined(host, "1002:74b5") == ()
+            name = "pci_" + address.replace(":", "_").replace(".", "_")
+            host.put(f"var/lib/kcloud/compute/layouts/{name}.json", "{}")
+    assert examined(host) == ()
 
 
 def test_every_check_has_a_planted_fault() -> None:

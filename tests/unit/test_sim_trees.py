@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from tests.thoroughness import examples
 from vfio.catalogue import builtin
 from vfio.hostuse import in_use
-from vfio.offer import OfferResult, offers
+from vfio.offer import OfferResult
 from vfio.scan import scan
 from vfio.sim.boards import Placed, place, room
 from vfio.sim.function import Board, Cutting, VgpuType
 from vfio.sim.trees import NAMES, build, parse
+from vfio.slices.offering import offers
 from vfio.testing import FakeHost
 
 WANT = {

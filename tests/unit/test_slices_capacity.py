@@ -122,7 +122,8 @@ def test_of_each_type_as_many_are_promised_as_can_be_started(tmp_path: Path, nam
     board = function.board
     assert board is not None
     scene = bench(tmp_path, kind, function, Plan(), None)
-    promised = {each.type: each.most for each in scene.process().survey(scene.card(), kind)}
+    first = next(each for each in board.types if each.mig == board.mig and each.most)
+    promised = {each.type: each.most for each in scene.abilities(*cuts(kind, board, [first]))}
     seats = None if board.cutting is Cutting.PF_MDEV else FUNCTIONS
     real = {}
     for each in board.types:
@@ -140,7 +141,8 @@ def test_every_function_that_a_simulated_card_promises_can_be_held(tmp_path: Pat
     for card in cards_of(scan(host.sysfs())):
         scene = Bench(Kind.VF, host.sysfs, host.picture, tmp_path / "agent", Plan(), None, host=host)
         scene.rule = f"address:{card.address}"
-        abilities = {each.kind: each for each in scene.process().survey(card, Kind.VF)}
+        slicer = scene.process()
+        abilities = {each.kind: each for each in slicer.abilities(card, slicer.look())}
         if Kind.VF not in abilities or abilities[Kind.VF].refused:
             continue
         made = scene.apply(Plan((Cut(Kind.VF, count=abilities[Kind.VF].most),)))

@@ -356,5 +356,5 @@ def test_a_vgpu_of_fixed_share_has_its_part_of_a_full_card(tmp_path: Path) -> No
 def test_a_host_without_a_scheduler_says_so_of_each_ability(tmp_path: Path) -> None:
     scene = mdev(tmp_path)
     scene.scheduler = NoScheduler("not here")
-    abilities = scene.process().survey(scene.card(), Kind.MDEV)
+    abilities = scene.abilities()
     assert {each.policies for each in abilities} == {()}

@@ -19,8 +19,8 @@ from vfio.catalogue_files import load
 from vfio.catalogue_host import host_resources
 from vfio.catalogue_pim import upmem_ranks
 from vfio.device import PciDevice, Snapshot
-from vfio.offer import offers
 from vfio.rules import KNOWN, parse_rule
+from vfio.slices.offering import offers
 from vfio.testing import FakeHost
 
 DOC = (Path(__file__).parents[2] / "docs" / "catalogue.md").read_text(encoding="utf-8")

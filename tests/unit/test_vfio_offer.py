@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from vfio.catalogue_product import memory_trait
 from vfio.device import Link, Snapshot
 from vfio.groups import judge
 from vfio.hostuse import in_use
-from vfio.offer import OfferResult, offers, parse_rule
+from vfio.offer import OfferResult, parse_rule
 from vfio.scan import DEVICES, scan
+from vfio.slices.offering import offers
 from vfio.testing import (
     FakeFunction,
     FakeHost,
@@ -61,6 +63,7 @@ def test_two_cards_in_one_group_are_one_offer(tmp_path: Path) -> None:
     (offer,) = result_of(behind_bridge(tmp_path)).offers
     assert offer.addresses == ("0000:61:00.0", "0000:61:01.0")
     assert offer.pci_path == ("0000:00:03.0", "0000:60:00.0")
+    assert [trait for trait in offer.traits if "MEMORY" in trait] == list(memory_trait(offer.memory_mib))
 
 
 def test_an_offer_says_where_its_device_sits(tmp_path: Path) -> None:
@@ -152,15 +155,28 @@ def test_a_bridge_is_never_offered(tmp_path: Path) -> None:
     assert result_of(gpu_host(tmp_path), "class:0604") == OfferResult((), ())
 
 
-def test_a_card_with_virtual_functions_is_refused_whole_but_they_can_be_offered(tmp_path: Path) -> None:
+def test_a_card_with_virtual_functions_is_refused_whole_and_they_are_a_layout_s(tmp_path: Path) -> None:
     host = npu_host(tmp_path)
     host.sysfs().write(f"{DEVICES}/{NPU}/sriov_numvfs", "2")
     result = result_of(host)
     assert result.offers == ()
     assert [refusal.code for refusal in result.refusals] == ["virtual_functions"]
     assert "sriov_numvfs" in result.refusals[0].reason
-    by_rule = result_of(host, "class:1200")
-    assert [offer.addresses for offer in by_rule.offers] == [("0000:51:10.0",), ("0000:51:10.1",)]
+    assert result_of(host, "class:1200") == result
+    by_address = result_of(host, "0000:51:10.1")
+    assert by_address.offers == ()
+    (refusal,) = by_address.refusals
+    assert (refusal.code, refusal.addresses) == ("virtual_function", ("0000:51:10.1",))
+    assert f"address:{NPU}" in refusal.reason
+
+
+def test_a_virtual_function_whose_card_another_host_has_is_offered_by_a_rule(tmp_path: Path) -> None:
+    """As in a guest that was given one."""
+    host = gpu_host(tmp_path)
+    function = FakeFunction("0000:61:00.0", 0x1002, 0x74B5, 0x120000, group=61)
+    host.add(function)
+    (offer,) = result_of(host, "1002:74b5").offers
+    assert offer.addresses == ("0000:61:00.0",)
 
 
 def test_without_an_iommu_the_reason_says_how_to_get_one(tmp_path: Path) -> None:

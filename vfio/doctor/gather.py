@@ -12,9 +12,9 @@ from vfio.doctor.read_memory import read_memory
 from vfio.doctor.read_processes import read_daemons, read_holders
 from vfio.doctor.reading import is_there, listed
 from vfio.hostuse import in_use
-from vfio.offer import offers
 from vfio.rules import OfferRule
 from vfio.scan import scan
+from vfio.slices.offering import offers
 from vfio.sysfs import Sysfs
 
 _PROGRAM_FOLDERS = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "usr/libexec", "sbin", "bin")

@@ -120,6 +120,8 @@ class Card:
     """Compute parts that its hardware is cut into in MIG mode, where the catalogue knows."""
     resource_class: str = ""
     """Of the whole card."""
+    classes: tuple[str, ...] = ()
+    """Of all accelerators in it; more than one: rules must make them one before it is handed out whole."""
     slice_class: str = ""
     """Of its slices, where all are of one sort."""
     traits: tuple[str, ...] = ()

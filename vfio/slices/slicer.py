@@ -26,7 +26,7 @@ from vfio.scan import boot_id
 from vfio.slices import claims, occupancy
 from vfio.slices.back_ends import back_ends
 from vfio.slices.backend import BackEnd
-from vfio.slices.model import Ability, Card, Cut, Kind, Plan, Sight, Slice
+from vfio.slices.model import Ability, Card, Kind, Plan, Sight, Slice
 from vfio.slices.plans import plan_refusal
 from vfio.slices.records import LayoutJournal, LayoutRecord
 from vfio.slices.scheduler import Scheduler
@@ -122,18 +122,6 @@ class Slicer:
         """Make the card what it was before its layout, whatever stands of that. Safe to repeat. Raises
         DeviceBusy, or NotRestored (call again)."""
         self.apply(card, Plan())
-
-    def survey(self, card: Card, kind: Kind) -> tuple[Ability, ...]:
-        """What an empty card can be cut into, also where its driver says that only once virtual functions are
-        on: they are switched on for it and off again. Raises as `apply`."""
-        with self._lock:
-            self.undo(card)
-            sight, plan = self.look(), Plan((Cut(kind),))
-            record = self._begun(card, plan, sight)
-            try:
-                return self._opened(card, record).abilities
-            finally:
-                self._undo(card)
 
     def _cut(self, card: Card, plan: Plan) -> None:
         """Of an empty card without a record."""

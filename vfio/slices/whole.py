@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from vfio.binding import Binder
-from vfio.groups import judge
 from vfio.journal import ClaimRecord
 from vfio.slices import naming, sharing, vfs
 from vfio.slices.model import Ability, Card, Cut, Kind, Plan, Sight, Slice
+from vfio.slices.offering import refusal
 from vfio.slices.records import Before, LayoutRecord
 from vfio.sysfs import Sysfs
 
@@ -66,9 +66,5 @@ def whole_slice(card: Card, plan: Plan, sight: Sight) -> tuple[Slice, ...]:
 
 def not_whole(card: Card, sight: Sight) -> str:
     """Why it can't be given away whole, with all that is in its group and the way out; empty when it can."""
-    if card.device.iommu_group is None:
-        return (
-            f"{card.address} has no IOMMU group: switch the IOMMU on in the firmware and boot with "
-            "intel_iommu=on or amd_iommu=on"
-        )
-    return judge(sight.snapshot, card.device.iommu_group, {card.address, *card.others}, sight.used).reason
+    why = refusal(card, sight.snapshot, sight.used)
+    return why.reason if why else ""

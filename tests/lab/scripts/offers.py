@@ -5,8 +5,9 @@ import json
 import sys
 
 from vfio.hostuse import in_use
-from vfio.offer import offers, parse_rule
+from vfio.offer import parse_rule
 from vfio.scan import scan
+from vfio.slices.offering import offers
 from vfio.sysfs import Sysfs
 
 sysfs = Sysfs()
