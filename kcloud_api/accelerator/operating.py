@@ -2,14 +2,37 @@
 
 from uuid import UUID
 
+from sqlalchemy import bindparam, or_
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import certifying
 from kcloud_api.accelerator.inventory import MISSING
+from kcloud_api.accelerator.records import Stance
 from kcloud_api.accelerator.syncing import offer
 from kcloud_api.accelerator.tables import ClaimRow, DeviceRow
 from kcloud_common.errors import Conflict, NotFound
 from kcloud_common.wire import DeviceState, DeviceWant
+
+# Made once: this is asked for with every report, and making it takes longer than asking.
+_STANCES = (
+    select_columns(
+        col(DeviceRow.name), col(ClaimRow.id), col(DeviceRow.maintenance), col(DeviceRow.quarantine_reason),
+        col(DeviceRow.quarantine_until), col(DeviceRow.release_count), col(DeviceRow.chain),
+    )
+    .join(ClaimRow, col(ClaimRow.device_id) == DeviceRow.id, isouter=True)
+    .where(
+        col(DeviceRow.host_id) == bindparam("host_id"),
+        or_(
+            col(ClaimRow.id).is_not(None),
+            col(DeviceRow.maintenance).is_(True),
+            col(DeviceRow.quarantine_reason) != "",
+            col(DeviceRow.release_count) > 0,
+            col(DeviceRow.chain) > 0,
+        ),
+    )
+    .order_by(col(DeviceRow.name))
+)  # fmt: skip
 
 
 def host_of(session: Session, device_id: UUID) -> UUID:
@@ -70,6 +93,11 @@ def wants(session: Session, host_id: UUID) -> tuple[DeviceWant, ...]:
         )
         for row in rows.all()
     )  # fmt: skip
+
+
+def stances(session: Session, host_id: UUID) -> tuple[Stance, ...]:
+    """What operators and claims have made of a host's devices, by name; of those in ordinary use, nothing."""
+    return tuple(Stance(*row) for row in session.connection().execute(_STANCES, {"host_id": host_id}))
 
 
 def _row(session: Session, device_id: UUID) -> DeviceRow:

@@ -24,6 +24,19 @@ class ClaimRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Stance:
+    """What was decided of one device here, and not by its host."""
+
+    name: str
+    claim_id: UUID | None
+    maintenance: bool
+    quarantine_reason: str
+    quarantine_until: int
+    release_count: int
+    chain: int
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """PCI Express, as its seat allows: GT/s of one lane, and lanes."""
 

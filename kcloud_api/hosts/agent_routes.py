@@ -9,20 +9,20 @@ from collections.abc import Callable
 from typing import Annotated, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import FileResponse
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from kcloud_api.compute import assigning
 from kcloud_api.db.engine import Database
-from kcloud_api.hosts import credential, enrolling, reporting
+from kcloud_api.hosts import credential, enrolling, report_body, reporting
 from kcloud_api.hosts.credential import HostDep
 from kcloud_api.http.transaction import SessionDep
 from kcloud_api.http.waiting import nudged_by
 from kcloud_api.image import service as images
 from kcloud_common.errors import NotFound, TooLarge
-from kcloud_common.wire import Assignment, Enrolled, Enrolment, HostReport, HostSession, ReportAck
+from kcloud_common.wire import Assignment, Enrolled, Enrolment, HostSession, ReportAck
 
 router = APIRouter()
 
@@ -43,9 +43,15 @@ def open_session(session: SessionDep, host: HostDep) -> HostSession:
     return reporting.open_session(session, host)
 
 
+async def _body(request: Request) -> bytes:
+    return await request.body()
+
+
 @router.put("/hosts/{host_id}/report")
-def report(session: SessionDep, host: HostDep, body: HostReport) -> ReportAck:
-    return reporting.take_report(session, host, body)
+def report(body: Annotated[bytes, Depends(_body)], session: SessionDep, host: HostDep) -> ReportAck:
+    """Of a HostReport as JSON. Read by hand, for mostly nearly all of it is known: see report_body.py. The
+    body is the first to be waited for: the session may be the only one that may write."""
+    return reporting.take_report(session, host, report_body.read(body))
 
 
 @router.get("/hosts/{host_id}/assignment")

@@ -1,17 +1,20 @@
 """Decides what placement is told of a host, and whether it must be told again. Pure."""
 
-import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import cast
 from uuid import UUID
 
+from kcloud_api.accelerator.records import Stance
 from kcloud_api.placement.inventory import HostInventory, Inventory, ProviderInventory
 from kcloud_api.placement.request import HOST_NOT_READY
 from kcloud_common.wire import DeviceReport, HostReport
 
 COUNTERS = {"epoch", "sequence", "assignment_generation", "servers", "devices", "cards"}
 """What of a report says nothing about the host itself."""
+
+MEANING = "2"
+"""Another one whenever reports come to mean something else: all are then heard once more."""
 
 MOST_CARDS = 256
 MOST_SLICES = 4096
@@ -42,15 +45,11 @@ def believable(devices: Iterable[DeviceReport]) -> tuple[DeviceReport, ...]:
     return tuple(kept[:MOST_SLICES])
 
 
-def digest_of(report: HostReport, claims: Collection[UUID]) -> str:
-    """Equal digests: placement and accelerator would hear nothing new."""
-    heard = {
-        "host": facts_of(report),
-        "devices": [device.model_dump(mode="json") for device in report.devices],
-        "cards": [card.model_dump(mode="json") for card in report.cards],
-        "claims": sorted(str(claim) for claim in claims),
-    }
-    return sha256(json.dumps(heard, sort_keys=True).encode()).hexdigest()
+def digest_of(rest: str, stances: Iterable[Stance]) -> str:
+    """Equal digests: placement and accelerator would hear nothing new. `rest`: of what the host says of
+    itself and its devices; `stances`: what became of these here, by claims and operators."""
+    heard = [MEANING, rest, *(repr(stance) for stance in stances)]
+    return sha256("\n".join(heard).encode()).hexdigest()
 
 
 def inventory_of(

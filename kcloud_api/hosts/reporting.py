@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, delete, update
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import operating
@@ -22,12 +23,12 @@ from kcloud_api.hosts import availability
 from kcloud_api.hosts.layouts import service as layouts
 from kcloud_api.hosts.offering import MOST_CARDS, believable, digest_of, facts_of, inventory_of
 from kcloud_api.hosts.records import HostState
+from kcloud_api.hosts.report_body import SaidReport
 from kcloud_api.hosts.tables import HostRow, StrayRow
 from kcloud_api.placement import service as placement
 from kcloud_common.errors import NotFound
 from kcloud_common.wire import (
     Assignment,
-    HostReport,
     HostSession,
     Presence,
     ReportAck,
@@ -36,6 +37,15 @@ from kcloud_common.wire import (
 )
 
 log = logging.getLogger(__name__)
+
+# Made once: they are asked for with every report, and making them takes longer than asking.
+_HOST = (
+    select(HostRow)
+    .where(col(HostRow.id) == bindparam("host_id"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_STRAYS = select_columns(col(StrayRow.server_id)).where(col(StrayRow.host_id) == bindparam("host_id"))
 
 MOST_STRAYS = 100
 """That are noted of one host at a time; the next ones when these are gone. A host that makes servers up must
@@ -54,12 +64,14 @@ def open_session(session: Session, host_id: UUID) -> HostSession:
     return HostSession(epoch=host.epoch, server_time=now)
 
 
-def take_report(session: Session, host_id: UUID, report: HostReport) -> ReportAck:
-    """All that follows from a report, in one transaction. A refused one changes nothing."""
+def take_report(session: Session, host_id: UUID, report: SaidReport) -> ReportAck:
+    """All that follows from a report, in one transaction. A refused one changes nothing. BadRequest for one
+    that is found to be none when it is read to its end."""
     host = _locked(session, host_id)
     if report.epoch != host.epoch or report.sequence <= host.last_sequence:
         return ReportAck(accepted=False, assignment_generation=assigning.generation(session, host_id))
-    host.last_sequence = report.sequence
+    now = utcnow()
+    host.last_sequence, host.last_seen = report.sequence, now
     if host.boot_id != report.boot_id:
         log.info("host_booted", extra={"host": host.name, "boot_id": str(report.boot_id)})
         host.boot_id = report.boot_id
@@ -67,18 +79,18 @@ def take_report(session: Session, host_id: UUID, report: HostReport) -> ReportAc
     # just ended is then told as not to be handed out.
     observe(session, host_id, report.boot_id, report.servers)
     _note_strays(session, host_id, report.servers)
-    _seen(session, host, utcnow())
+    _seen(session, host, now)
     _sync(session, host, report)
     session.flush()
     return ReportAck(accepted=True, assignment_generation=assigning.generation(session, host_id))
 
 
-def _sync(session: Session, host: HostRow, report: HostReport) -> None:
+def _sync(session: Session, host: HostRow, said: SaidReport) -> None:
     """Tell accelerator and placement, when there is something new to tell."""
-    claims = accelerator.claim_ids(session, host.id)
-    digest = digest_of(report, claims)
-    if digest == host.report_digest:
+    digest = digest_of(said.rest, operating.stances(session, host.id)) if said.rest else ""
+    if digest and digest == host.report_digest:
         return
+    report = said.whole()
     assigning.lock(session, host.id)
     devices, cards = believable(report.devices), report.cards[:MOST_CARDS]
     if len(devices) < len(report.devices) or len(cards) < len(report.cards):
@@ -86,7 +98,7 @@ def _sync(session: Session, host: HostRow, report: HostReport) -> None:
         log.error("devices_left_out", extra=facts)
     accelerator.sync_devices(session, host.id, devices, key=report.certificate_key)
     accelerator.sync_cards(session, host.id, cards)
-    host.report_digest = digest
+    host.report_digest = digest if said.is_plain() else ""
     host.report = facts_of(report)
     host.problems = list(report.problems)
     host.updated_at = utcnow()
@@ -109,22 +121,23 @@ def _tell(session: Session, host: HostRow) -> None:
 
 def _note_strays(session: Session, host_id: UUID, reports: Sequence[ServerReport]) -> None:
     """Have the host remove servers that it should not have, and forget those that are gone."""
-    noted = {row.server_id: row for row in session.exec(select(StrayRow).where(StrayRow.host_id == host_id))}
+    noted = set(session.connection().execute(_STRAYS, {"host_id": host_id}).scalars())
     present = strays(frozenset(), tuple(reports))
-    known = assigning.whereabouts(session, present)
+    known = assigning.whereabouts(session, present) if present else {}
     surplus = {
         server_id: reason
         for server_id in present
         if (reason := _why_not_here(known.get(server_id), host_id)) is not None
     }
-    gone = [row for server_id, row in noted.items() if server_id not in surplus]
-    fresh = sorted(surplus.keys() - noted.keys())[: max(0, MOST_STRAYS - len(noted) + len(gone))]
+    gone = noted - surplus.keys()
+    fresh = sorted(surplus.keys() - noted)[: max(0, MOST_STRAYS - len(noted) + len(gone))]
     if not gone and not fresh:
         return
     assigning.changed(session, host_id)
     generation = assigning.generation(session, host_id)
-    for row in gone:
-        session.delete(row)
+    session.exec(
+        delete(StrayRow).where(col(StrayRow.host_id) == host_id, col(StrayRow.server_id).in_(sorted(gone)))
+    )
     for server_id in fresh:
         log.warning("stray_server", extra={"server_id": str(server_id), "reason": surplus[server_id]})
         session.add(
@@ -195,12 +208,7 @@ def _seen(session: Session, host: HostRow, now: datetime) -> None:
 
 
 def _locked(session: Session, host_id: UUID) -> HostRow:
-    row = session.exec(
-        select(HostRow)
-        .where(HostRow.id == host_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).first()
+    row = session.scalars(_HOST, {"host_id": host_id}).first()
     if row is None:
         raise NotFound(f"Host {host_id} could not be found.")
     return row

@@ -21,7 +21,7 @@ from kcloud_api.compute.tables import ServerRow
 from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import Database
 from kcloud_api.db.modules import modules_named
-from kcloud_api.hosts import enrolling, reporting
+from kcloud_api.hosts import enrolling, report_body, reporting
 from kcloud_api.loops.place import place_one
 from kcloud_api.network.service import ports_of
 from kcloud_api.placement.service import allocations
@@ -79,7 +79,8 @@ class Servers(RuleBasedStateMachine):
             servers=servers, devices=devices,
         )  # fmt: skip
         with self.database.transaction() as session:
-            assert reporting.take_report(session, self.host, report).accepted
+            said = report_body.read(report.model_dump_json().encode())
+            assert reporting.take_report(session, self.host, said).accepted
 
     def rows(self, session: Session) -> list[ServerRow]:
         return list(session.exec(select(ServerRow).order_by(ServerRow.created_at)))  # type: ignore[arg-type]
