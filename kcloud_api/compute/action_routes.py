@@ -14,9 +14,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 
 from kcloud_api.compute import actions, bodies, policies, reading, service, versions, views
 from kcloud_api.compute.console import tail
+from kcloud_api.compute.flavors.listing import read_limit
+from kcloud_api.compute.flavors.wire import next_link
 from kcloud_api.compute.records import ConsoleLog, ServerRecord
 from kcloud_api.compute.server_routes import own, viewer
 from kcloud_api.db.engine import Database
@@ -91,10 +94,13 @@ def list_actions(request: Request, session: SessionDep, caller: CallerDep, serve
     server = reading.get_server(session, caller, server_id, deleted=True)
     allow(request, caller, policies.ACTIONS, {"project_id": server.project_id})
     version = version_of(request)
-    found = [
-        versions.action(views.action(each), version) for each in actions.list_actions(session, server.id)
-    ]
-    return {"instanceActions": found}
+    # Older clients know of no pages: to them a server has its newest actions only.
+    query = request.query_params if version >= versions.ACTIONS_PAGED else QueryParams()
+    limit = read_limit(query)
+    found = actions.list_actions(session, server.id, marker=query.get("marker"), limit=limit)
+    shown = {"instanceActions": [versions.action(views.action(each), version) for each in found]}
+    links = next_link(request, [each.request_id for each in found], limit)
+    return {**shown, "links": links} if links and version >= versions.ACTIONS_PAGED else shown
 
 
 @router.get("/servers/{server_id}/os-instance-actions/{request_id}")

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from kcloud_api.compute.records import ActionRecord, EventRecord
 from kcloud_api.compute.tables import ActionEventRow, ActionRow
+from kcloud_common.errors import BadRequest
 
 log = logging.getLogger(__name__)
 
@@ -107,21 +108,35 @@ def fail(
             _close_events(session, row.id, now, "Error", details)
 
 
-def list_actions(session: Session, server_id: UUID) -> tuple[ActionRecord, ...]:
-    """All of a server's actions, the newest first, with their steps."""
-    rows = session.exec(
+def list_actions(
+    session: Session, server_id: UUID, *, marker: str | None, limit: int
+) -> tuple[ActionRecord, ...]:
+    """At most `limit` of a server's actions, the newest first, with their steps; those after the action that
+    the request `marker` asked for. Raises BadRequest where it asked for none."""
+    query = (
         select(ActionRow)
         .where(ActionRow.server_id == server_id)
         .order_by(col(ActionRow.start).desc(), col(ActionRow.id))
-    ).all()
-    return _records(session, rows)
+        .limit(limit)
+    )
+    if marker is not None:
+        last = _of_request(session, server_id, marker)
+        if last is None:
+            raise BadRequest(f"marker [{marker}] not found", field="marker")
+        older = col(ActionRow.start) < last.start
+        query = query.where(older | ((col(ActionRow.start) == last.start) & (col(ActionRow.id) > last.id)))
+    return _records(session, session.exec(query))
 
 
 def get_action(session: Session, server_id: UUID, request_id: str) -> ActionRecord | None:
-    rows = session.exec(
-        select(ActionRow).where(ActionRow.server_id == server_id, ActionRow.request_id == request_id)
-    ).all()
-    return next(iter(_records(session, rows[:1])), None)
+    row = _of_request(session, server_id, request_id)
+    return None if row is None else _records(session, (row,))[0]
+
+
+def _of_request(session: Session, server_id: UUID, request_id: str) -> ActionRow | None:
+    return session.exec(
+        select(ActionRow).where(ActionRow.server_id == server_id, ActionRow.request_id == request_id).limit(1)
+    ).first()
 
 
 def _open(session: Session, server_id: UUID) -> Iterable[ActionRow]:

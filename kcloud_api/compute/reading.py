@@ -1,6 +1,7 @@
 """Reads servers: one for its owner, a page of many by filter. Another project's server does not exist."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -83,10 +84,11 @@ def usage(session: Session, project_id: str) -> tuple[int, int, int]:
     return len(flavors), sum(f.vcpus for f in flavors), sum(f.ram_mib for f in flavors)
 
 
-def hosted(session: Session, *, on: UUID | None = None) -> dict[UUID, tuple[HostedServer, ...]]:
-    """What is on each host, or `on` one of them, for operators."""
+def hosted(session: Session, *, on: Collection[UUID] | None = None) -> dict[UUID, tuple[HostedServer, ...]]:
+    """What is on each host, or on those that are named, for operators."""
     found: dict[UUID, list[HostedServer]] = {}
-    here = col(ServerRow.host_id).is_not(None) if on is None else col(ServerRow.host_id) == on
+    host = col(ServerRow.host_id)
+    here = host.is_not(None) if on is None else host.in_(on)
     for host_id, server_id, flavor in session.exec(
         select(ServerRow.host_id, ServerRow.id, ServerRow.flavor)
         .where(here, col(ServerRow.state) != State.DELETED)

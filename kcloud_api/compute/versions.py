@@ -25,7 +25,8 @@ SERVER_SINCE: Mapping[str, Version] = {
 }
 """The microversion that brought each field of a server."""
 
-ACTION_SINCE: Mapping[str, Version] = {"updated_at": Version(2, 58)}
+ACTIONS_PAGED = Version(2, 58)
+ACTION_SINCE: Mapping[str, Version] = {"updated_at": ACTIONS_PAGED}
 EVENT_SINCE: Mapping[str, Version] = {
     "host": Version(2, 62),
     "hostId": Version(2, 62),

@@ -3,6 +3,7 @@
 Part of the compute service by URL, but it reads hosts: the composition root adds this router to compute's.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,32 +15,38 @@ from kcloud_api.hosts import policies, service
 from kcloud_api.hosts.records import HostRecord, HostState
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.microversions import Version, version_of
+from kcloud_api.http.paging import Paging, PagingDep, next_links
 from kcloud_api.http.policy import allow
 from kcloud_api.http.transaction import SessionDep
-from kcloud_common.errors import NotFound
+from kcloud_common.errors import BadRequest, NotFound
 
 router = APIRouter()
 
 ZONE = "nova"
+PAGED_SINCE = Version(2, 33)
 NO_USAGE_SINCE = Version(2, 88)
 IDS_SINCE = Version(2, 53)
 BINARY = "nova-compute"
 
 Servers = tuple[HostedServer, ...]
+Links = dict[str, list[dict[str, str]]]
 
 
 @router.get("/os-hypervisors")
-def list_brief(request: Request, session: SessionDep, caller: CallerDep) -> dict[str, Any]:
+def list_brief(request: Request, session: SessionDep, caller: CallerDep, paging: PagingDep) -> dict[str, Any]:
     allow(request, caller, policies.HYPERVISORS)
-    return {"hypervisors": [_brief(host) for host in _matching(request, service.list_hosts(session))]}
+    hosts, links = _page(request, session, paging)
+    return {"hypervisors": [_brief(host) for host in hosts], **links}
 
 
 @router.get("/os-hypervisors/detail")
-def list_detail(request: Request, session: SessionDep, caller: CallerDep) -> dict[str, Any]:
+def list_detail(
+    request: Request, session: SessionDep, caller: CallerDep, paging: PagingDep
+) -> dict[str, Any]:
     allow(request, caller, policies.HYPERVISORS)
-    hosted = reading.hosted(session)
-    hosts = _matching(request, service.list_hosts(session))
-    return {"hypervisors": [_detailed(request, host, hosted.get(host.id, ())) for host in hosts]}
+    hosts, links = _page(request, session, paging)
+    hosted = reading.hosted(session, on=[host.id for host in hosts])
+    return {"hypervisors": [_detailed(request, host, hosted.get(host.id, ())) for host in hosts], **links}
 
 
 @router.get("/os-hypervisors/statistics")
@@ -59,7 +66,7 @@ def statistics(request: Request, session: SessionDep, caller: CallerDep) -> dict
 def show(request: Request, session: SessionDep, caller: CallerDep, hypervisor_id: str) -> dict[str, Any]:
     allow(request, caller, policies.HYPERVISORS)
     host = _host(session, hypervisor_id)
-    return {"hypervisor": _detailed(request, host, reading.hosted(session, on=host.id).get(host.id, ()))}
+    return {"hypervisor": _detailed(request, host, reading.hosted(session, on=(host.id,)).get(host.id, ()))}
 
 
 @router.get("/os-services")
@@ -95,10 +102,23 @@ def zones_detail(request: Request, session: SessionDep, caller: CallerDep) -> di
     return {"availabilityZoneInfo": [{"zoneName": ZONE, "zoneState": {"available": True}, "hosts": hosts}]}
 
 
-def _matching(request: Request, hosts: tuple[HostRecord, ...]) -> list[HostRecord]:
+def _page(request: Request, session: SessionDep, paging: Paging) -> tuple[Sequence[HostRecord], Links]:
+    """The hosts that are asked for, and a link to those after them where there are any."""
     pattern = request.query_params.get("hypervisor_hostname_pattern")
-    found = [host for host in hosts if pattern is None or pattern in host.name]
-    if pattern is not None and not found:
+    if pattern is not None:
+        if "limit" in request.query_params or "marker" in request.query_params:
+            raise BadRequest("Paging with hypervisor_hostname_pattern query parameter is not supported.")
+        return _matching(pattern, service.list_hosts(session)), {}
+    if version_of(request) < PAGED_SINCE:
+        return service.list_hosts(session), {}
+    hosts, more = service.host_page(session, limit=paging.limit, marker=paging.marker)
+    links = next_links(request, hosts[-1].id if more else None)
+    return hosts, {"hypervisors_links": links} if links else {}
+
+
+def _matching(pattern: str, hosts: Sequence[HostRecord]) -> Sequence[HostRecord]:
+    found = [host for host in hosts if pattern in host.name]
+    if not found:
         raise NotFound(f"No hypervisor matching '{pattern}' could be found.")
     return found
 

@@ -9,6 +9,8 @@ from kcloud_api.http.context import CallerDep
 from kcloud_api.http.transaction import SessionDep
 from kcloud_api.identity.api import views
 from kcloud_api.identity.api.access import require
+from kcloud_api.identity.api.paging import PageDep, page_of
+from kcloud_api.identity.pages import Page
 from kcloud_api.identity.projects import service
 from kcloud_api.identity.projects.service import NewProject
 from kcloud_api.identity.roles.service import assignments
@@ -40,11 +42,10 @@ class ProjectUpdate(BaseModel):
 
 @router.get("/domains")
 def list_domains(
-    request: Request, session: SessionDep, caller: CallerDep, name: str | None = None
+    request: Request, session: SessionDep, caller: CallerDep, page: PageDep, name: str | None = None
 ) -> views.View:
     require(request, caller, "list_domains")
-    found = service.domains(session, name)
-    return views.collection(request, "domains", (views.domain(request, record) for record in found))
+    return page_of(request, "domains", page, service.domains(session, name, page), views.domain)
 
 
 @router.get("/domains/{domain_id}")
@@ -56,10 +57,10 @@ def show_domain(request: Request, session: SessionDep, caller: CallerDep, domain
 
 
 @router.get("/projects")
-def list_projects(request: Request, session: SessionDep, caller: CallerDep) -> views.View:
+def list_projects(request: Request, session: SessionDep, caller: CallerDep, page: PageDep) -> views.View:
     require(request, caller, "list_projects")
-    found = service.projects(session, filters(request, "name", "domain_id", "parent_id", "enabled"))
-    return views.collection(request, "projects", (views.project(request, record) for record in found))
+    wanted = filters(request, "name", "domain_id", "parent_id", "enabled")
+    return page_of(request, "projects", page, service.projects(session, wanted, page), views.project)
 
 
 @router.post("/projects", status_code=201)
@@ -110,16 +111,16 @@ def delete_project(request: Request, session: SessionDep, caller: CallerDep, pro
 
 @router.get("/users/{user_id}/projects")
 def list_projects_of_user(
-    request: Request, session: SessionDep, caller: CallerDep, user_id: str
+    request: Request, session: SessionDep, caller: CallerDep, page: PageDep, user_id: str
 ) -> views.View:
     require(request, caller, "list_user_projects", {"user_id": user_id})
     get_user(session, user_id)
-    return _projects_of(request, session, user_id)
+    return _projects_of(request, session, page, user_id)
 
 
 @router.get("/auth/projects")
-def list_own_projects(request: Request, session: SessionDep, caller: CallerDep) -> views.View:
-    return _projects_of(request, session, caller.user_id)
+def list_own_projects(request: Request, session: SessionDep, caller: CallerDep, page: PageDep) -> views.View:
+    return _projects_of(request, session, page, caller.user_id)
 
 
 @router.get("/auth/domains")
@@ -137,10 +138,10 @@ def show_own_system(request: Request, session: SessionDep, caller: CallerDep) ->
     return {"system": [{"all": True}] if held else [], "links": {"self": str(request.url)}}
 
 
-def _projects_of(request: Request, session: SessionDep, user_id: str) -> views.View:
+def _projects_of(request: Request, session: SessionDep, page: Page, user_id: str) -> views.View:
     held = assignments(session, {"user_id": user_id, "scope_kind": "project"})
-    found = service.projects(session, {"ids": frozenset(item.scope.id for item in held), "enabled": True})
-    return views.collection(request, "projects", (views.project(request, record) for record in found))
+    wanted = {"ids": frozenset(item.scope.id for item in held), "enabled": True}
+    return page_of(request, "projects", page, service.projects(session, wanted, page), views.project)
 
 
 def filters(request: Request, *known: str) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """Routes of roles, of grants (a user's roles on a project, a domain or the system), and of assignments."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
@@ -9,10 +11,18 @@ from kcloud_api.http.context import CallerDep
 from kcloud_api.http.transaction import SessionDep
 from kcloud_api.identity.api import views
 from kcloud_api.identity.api.access import require
-from kcloud_api.identity.projects.service import get_domain, get_project
+from kcloud_api.identity.api.paging import PageDep, page_of
+from kcloud_api.identity.projects.service import (
+    DomainRecord,
+    ProjectRecord,
+    domains,
+    get_domain,
+    get_project,
+    projects,
+)
 from kcloud_api.identity.roles import service
-from kcloud_api.identity.roles.service import AssignmentRecord, Scope
-from kcloud_api.identity.users.service import get_user
+from kcloud_api.identity.roles.service import AssignmentRecord, RoleRecord, Scope
+from kcloud_api.identity.users.service import UserRecord, get_user, users
 from kcloud_common.errors import NotFound
 
 router = APIRouter(prefix="/v3")
@@ -20,6 +30,8 @@ router = APIRouter(prefix="/v3")
 ON_PROJECT = "/projects/{project_id}/users/{user_id}/roles"
 ON_DOMAIN = "/domains/{domain_id}/users/{user_id}/roles"
 ON_SYSTEM = "/system/users/{user_id}/roles"
+MOST_ASSIGNMENTS = 10_000
+"""In one answer: Keystone has no pages of these. Who meets it selects by user, role or scope."""
 
 
 class RoleCreate(BaseModel):
@@ -29,11 +41,10 @@ class RoleCreate(BaseModel):
 
 @router.get("/roles")
 def list_roles(
-    request: Request, session: SessionDep, caller: CallerDep, name: str | None = None
+    request: Request, session: SessionDep, caller: CallerDep, page: PageDep, name: str | None = None
 ) -> views.View:
     require(request, caller, "list_roles")
-    found = service.roles(session, name)
-    return views.collection(request, "roles", (views.role(request, record) for record in found))
+    return page_of(request, "roles", page, service.roles(session, name, page), views.role)
 
 
 @router.post("/roles", status_code=201)
@@ -60,11 +71,14 @@ def delete_role(request: Request, session: SessionDep, caller: CallerDep, role_i
 @router.get("/role_assignments")
 def list_role_assignments(request: Request, session: SessionDep, caller: CallerDep) -> views.View:
     require(request, caller, "list_role_assignments")
-    found = service.assignments(session, _assignment_filters(request))
+    found = service.assignments(session, _assignment_filters(request), limit=MOST_ASSIGNMENTS + 1)
     # A bare `?include_names` asks for them too.
     with_names = request.query_params.get("include_names", "0").lower() not in ("0", "false", "no", "off")
-    shown = (_assignment(request, session, item, with_names) for item in found)
-    return views.collection(request, "role_assignments", shown)
+    kept = found[:MOST_ASSIGNMENTS]
+    names = _names(session, kept) if with_names else None
+    shown = (_assignment(request, item, names) for item in kept)
+    view = views.collection(request, "role_assignments", shown)
+    return view if len(found) <= MOST_ASSIGNMENTS else {**view, "truncated": True}
 
 
 @router.get(ON_PROJECT)
@@ -144,26 +158,44 @@ def _assignment_filters(request: Request) -> dict[str, object]:
     return found
 
 
-def _assignment(
-    request: Request, session: SessionDep, record: AssignmentRecord, with_names: bool
-) -> views.View:
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Everything that some assignments speak of, read at once."""
+
+    users: Mapping[str, UserRecord]
+    projects: Mapping[str, ProjectRecord]
+    domains: Mapping[str, DomainRecord]
+    roles: Mapping[str, RoleRecord]
+
+    def domain(self, domain_id: str) -> dict[str, str]:
+        return {"id": domain_id, "name": self.domains[domain_id].name}
+
+
+def _names(session: SessionDep, found: Sequence[AssignmentRecord]) -> Names:
+    on = frozenset(item.scope.id for item in found if item.scope.kind == "project")
+    held_by = frozenset(item.user_id for item in found)
+    return Names(
+        {user.id: user for user in users(session, {"ids": held_by})},
+        {project.id: project for project in projects(session, {"ids": on})},
+        {domain.id: domain for domain in domains(session)},
+        {role.id: role for role in service.roles(session)},
+    )
+
+
+def _assignment(request: Request, record: AssignmentRecord, names: Names | None) -> views.View:
     scope: dict[str, Any] = {record.scope.kind: {"id": record.scope.id}}
     user: dict[str, Any] = {"id": record.user_id}
     role: dict[str, Any] = {"id": record.role_id}
     if record.scope.kind == "system":
         scope = {"system": {"all": True}}
-    if with_names:
-        held_by = get_user(session, record.user_id)
-        user |= {"name": held_by.name, "domain": _named_domain(session, held_by.domain_id)}
-        role["name"] = service.get_role(session, record.role_id).name
+    if names is not None:
+        held_by = names.users[record.user_id]
+        user |= {"name": held_by.name, "domain": names.domain(held_by.domain_id)}
+        role["name"] = names.roles[record.role_id].name
         if record.scope.kind == "project":
-            on = get_project(session, record.scope.id)
-            scope["project"] |= {"name": on.name, "domain": _named_domain(session, on.domain_id)}
+            on = names.projects[record.scope.id]
+            scope["project"] |= {"name": on.name, "domain": names.domain(on.domain_id)}
         elif record.scope.kind == "domain":
-            scope["domain"] = _named_domain(session, record.scope.id)
+            scope["domain"] = names.domain(record.scope.id)
     link = f"{views.base_url(request)}/role_assignments"
     return {"scope": scope, "user": user, "role": role, "links": {"assignment": link}}
-
-
-def _named_domain(session: SessionDep, domain_id: str) -> dict[str, str]:
-    return {"id": domain_id, "name": get_domain(session, domain_id).name}

@@ -9,6 +9,7 @@ from kcloud_api.http.context import CallerDep
 from kcloud_api.http.transaction import SessionDep
 from kcloud_api.identity.api import views
 from kcloud_api.identity.api.access import require
+from kcloud_api.identity.api.paging import PageDep, page_of
 from kcloud_api.identity.api.projects import filters
 from kcloud_api.identity.projects.service import get_domain
 from kcloud_api.identity.service import DEFAULT_DOMAIN, remove_user
@@ -45,10 +46,10 @@ class UserUpdate(BaseModel):
 
 
 @router.get("")
-def list_users(request: Request, session: SessionDep, caller: CallerDep) -> views.View:
+def list_users(request: Request, session: SessionDep, caller: CallerDep, page: PageDep) -> views.View:
     require(request, caller, "list_users")
-    found = service.users(session, filters(request, "name", "domain_id", "enabled"))
-    return views.collection(request, "users", (views.user(request, record) for record in found))
+    found = service.users(session, filters(request, "name", "domain_id", "enabled"), page)
+    return page_of(request, "users", page, found, views.user)
 
 
 @router.post("", status_code=201)

@@ -7,6 +7,7 @@ from uuid import uuid4
 from sqlmodel import Session, col, select
 
 from kcloud_api.db.unique import add_unique
+from kcloud_api.identity.pages import Page
 from kcloud_api.identity.projects.tables import Domain, Project
 from kcloud_common.errors import AlreadyExists, Forbidden, NotFound
 
@@ -48,10 +49,13 @@ def ensure_domain(session: Session, domain_id: str, name: str) -> DomainRecord:
     return _domain(row)
 
 
-def domains(session: Session, name: str | None = None) -> tuple[DomainRecord, ...]:
+def domains(session: Session, name: str | None = None, page: Page | None = None) -> tuple[DomainRecord, ...]:
+    """For a `page`, one more than it holds."""
     query = select(Domain).order_by(col(Domain.id))
     if name is not None:
         query = query.where(Domain.name == name)
+    if page is not None:
+        query = page.select(query, col(Domain.id))
     return tuple(_domain(row) for row in session.exec(query))
 
 
@@ -62,14 +66,19 @@ def get_domain(session: Session, domain_id: str) -> DomainRecord:
     return _domain(row)
 
 
-def projects(session: Session, filters: Mapping[str, object]) -> tuple[ProjectRecord, ...]:
-    """`filters` by exact value: name, domain_id, parent_id, enabled, ids (a collection)."""
+def projects(
+    session: Session, filters: Mapping[str, object], page: Page | None = None
+) -> tuple[ProjectRecord, ...]:
+    """`filters` by exact value: name, domain_id, parent_id, enabled, ids (a collection). For a `page`, one
+    more than it holds."""
     query = select(Project).order_by(col(Project.id))
     for key, value in filters.items():
         if key == "ids" and isinstance(value, frozenset):
             query = query.where(col(Project.id).in_(value))
         else:
             query = query.where(getattr(Project, key) == value)
+    if page is not None:
+        query = page.select(query, col(Project.id))
     return tuple(_project(row) for row in session.exec(query))
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from kcloud_api.db.unique import add_unique
+from kcloud_api.identity.pages import Page
 from kcloud_api.identity.roles.tables import Assignment, Implication, Role
 from kcloud_common.errors import AlreadyExists, NotFound
 
@@ -37,10 +38,13 @@ class AssignmentRecord:
     role_id: str
 
 
-def roles(session: Session, name: str | None = None) -> tuple[RoleRecord, ...]:
+def roles(session: Session, name: str | None = None, page: Page | None = None) -> tuple[RoleRecord, ...]:
+    """For a `page`, one more than it holds."""
     query = select(Role).order_by(col(Role.id))
     if name is not None:
         query = query.where(Role.name == name)
+    if page is not None:
+        query = page.select(query, col(Role.id))
     return tuple(_role(row) for row in session.exec(query))
 
 
@@ -114,10 +118,14 @@ def held_directly(session: Session, user_id: str, scope: Scope) -> tuple[RoleRec
     return tuple(_role(row) for row in session.exec(query))
 
 
-def assignments(session: Session, filters: Mapping[str, object]) -> tuple[AssignmentRecord, ...]:
+def assignments(
+    session: Session, filters: Mapping[str, object], *, limit: int | None = None
+) -> tuple[AssignmentRecord, ...]:
     """`filters` by exact value: user_id, role_id, scope_kind, scope_id."""
-    query = select(Assignment).order_by(
-        col(Assignment.user_id), col(Assignment.scope_id), col(Assignment.role_id)
+    query = (
+        select(Assignment)
+        .order_by(col(Assignment.user_id), col(Assignment.scope_id), col(Assignment.role_id))
+        .limit(limit)
     )
     for key, value in filters.items():
         query = query.where(getattr(Assignment, key) == value)

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from kcloud_api.db.columns import utcnow
 from kcloud_api.db.unique import add_unique
+from kcloud_api.identity.pages import Page
 from kcloud_api.identity.passwords import hash_password
 from kcloud_api.identity.users.tables import User
 from kcloud_common.errors import AlreadyExists, NotFound
@@ -39,11 +40,19 @@ class NewUser:
     """default_project_id, description, email, and anything else."""
 
 
-def users(session: Session, filters: Mapping[str, object]) -> tuple[UserRecord, ...]:
-    """`filters` by exact value: name, domain_id, enabled."""
+def users(
+    session: Session, filters: Mapping[str, object], page: Page | None = None
+) -> tuple[UserRecord, ...]:
+    """`filters` by exact value: name, domain_id, enabled, ids (a collection). For a `page`, one more than
+    it holds."""
     query = select(User).order_by(col(User.id))
     for key, value in filters.items():
-        query = query.where(getattr(User, key) == value)
+        if key == "ids" and isinstance(value, frozenset):
+            query = query.where(col(User.id).in_(value))
+        else:
+            query = query.where(getattr(User, key) == value)
+    if page is not None:
+        query = page.select(query, col(User.id))
     return tuple(_user(row) for row in session.exec(query))
 
 
