@@ -108,7 +108,7 @@ def _health(found: View | None) -> str:
 
 def card_table(cards: Iterable[View]) -> str:
     rows = [("ID", "HOST", "CARD", "ADDRESS", "MODEL", "MEMORY", "CAN BE CUT INTO", "LAYOUT")]
-    for card in cards:
+    for card in sorted(cards, key=lambda each: (each["host"], each["name"])):
         kinds = sorted({one["kind"] for one in card["abilities"] if one["kind"] != "whole" and _can(one)})
         rows.append((
             str(card["id"]), card["host"], card["name"], card["address"], _model(card),
@@ -124,18 +124,28 @@ def card_described(card: View) -> str:
         f"  model     {_model(card)} ({card['vendor_id']}:{card['product_id']}), at {card['address']}",
         *([f"  serial    {card['serial']}"] if card["serial"] else []),
         f"  memory    {memory(card['memory_mib'])}",
-        f"  layout    {'differs: ' + card['drift'] if card['drift'] else 'stands'}",
+        f"  layout    {differing(card) if card['drift'] else 'stands'}",
         "",
     ]
+    reasons = list(dict.fromkeys(one["refused"] for one in card["abilities"] if one["refused"]))
     rows = [("CAN BE CUT INTO", "NAME", "MOST", "MEMORY EACH", "TIME SLICING", "BUT")]
     rows += [
         (
             sort_of({**one, "slice_type": one["type"]}), one["name"] or "-", str(one["most"]),
-            memory(one["memory_mib"]), _policies(one), one["refused"],
+            memory(one["memory_mib"]), _policies(one),
+            f"({reasons.index(one['refused']) + 1})" if one["refused"] else "",
         )
         for one in card["abilities"]
     ]  # fmt: skip
-    return "\n".join([*head, columns(rows)])
+    # Below the table: a reason is a sentence or two.
+    notes = [f"({number}) {reason}" for number, reason in enumerate(reasons, start=1)]
+    return "\n".join([*head, columns(rows), *([""] if notes else []), *notes])
+
+
+def differing(card: View) -> str:
+    """What its host says of a card, without its name, which stands before it."""
+    words: str = card["drift"]
+    return words.removeprefix(f"card {card['name']} ")
 
 
 def _can(ability: View) -> bool:

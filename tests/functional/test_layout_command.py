@@ -10,7 +10,7 @@ import pytest
 
 from kcloud_cli import credentials
 from kcloud_cli.main import main
-from kcloud_common.wire import CardReport
+from kcloud_common.wire import Ability, CardReport, SliceKind
 from tests.functional.conftest import Cloud
 from tests.functional.scripted_agent import ScriptedAgent, gpu
 
@@ -139,3 +139,81 @@ def test_an_error_says_what_is_wrong(
     (folder / "wrong.toml").write_text(QUARTERS.replace('type = "1153", ', ""))
     assert main(words) == status
     assert said in capsys.readouterr().err
+
+
+L40S = CardReport(
+    name="pci_0000_41_00_0", address="0000:41:00.0", vendor_id="10de", product_id="26b9", model="L40S",
+    class_code="030200", known=True, abilities=(Ability(kind=SliceKind.VENDOR_VF, most=32),),
+)  # fmt: skip
+
+
+def test_a_dry_run_says_what_would_happen_and_changes_nothing(
+    folder: Path, admin: httpx.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = ScriptedAgent.enrol(admin, "host-1", [gpu()])
+    agent.cards = (L40S,)
+    agent.report()
+    assert main(["layout", "create", "quarters.toml", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"host-1 +pci_0000_41_00_0 +L40S +whole +4 vendor-vf 1153 +cut\n", out)
+    assert out.endswith("cards: 1 would be cut. Nothing was changed.\n")
+    assert layouts(admin) == []
+    (folder / "many.toml").write_text(QUARTERS.replace("count = 4", "count = 40"))
+    assert main(["layout", "create", "many.toml", "--dry-run"]) == 1
+    assert "refused: 40 of kind vendor-vf are wanted" in capsys.readouterr().out
+    assert main(["layout", "create", "quarters.toml"]) == 0
+    capsys.readouterr()
+    assert main(["layout", "update", "quarters", "many.toml", "--dry-run", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["outcomes"] == {"refused": 1}
+    assert layouts(admin)[0]["version"] == 1
+
+
+def test_a_rule_that_fits_no_card_is_said_by_show_and_status_and_is_no_alarm(
+    folder: Path, admin: httpx.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("host-1", "host-2"):
+        agent = ScriptedAgent.enrol(admin, name, [gpu()])
+        agent.cards = (L40S,)
+        agent.report()
+    (folder / "t4.toml").write_text(QUARTERS.replace("26b9", "1eb8"))
+    assert main(["layout", "create", "t4.toml"]) == 0
+    agent.layout_version = layouts(admin)[0]["told_as"]
+    agent.report()
+    capsys.readouterr()
+    assert main(["layout", "show", "quarters"]) == 0
+    out = capsys.readouterr().out
+    assert "hosts for which it counts: 2; standing as wanted: 1" in out
+    assert "rule 1 (match 10de:1eb8) fits no card of any of them; host-1: nearest is pci_0000_41_00_0" in out
+    assert "host-1: has not answered to this version yet" in out
+    assert main(["layout", "status", "host-2"]) == 0
+    assert "but no rule of it fits a card here" in capsys.readouterr().out
+
+
+def test_outputs_stay_readable_however_long_what_hosts_say(
+    admin: httpx.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Columns stand below each other, no line of a table is endless, and no raw value shows."""
+    agent = ScriptedAgent.enrol(admin, "host-1", [gpu()])
+    long = L40S.model_copy(update={
+        "drift": "card pci_0000_41_00_0 shall be " + "x" * 900,
+        "abilities": tuple(
+            Ability(kind=SliceKind.MDEV, type=f"nvidia-{n}", most=4, refused="because " * 60)
+            for n in range(40)
+        ),
+    })  # fmt: skip
+    agent.cards = (long,)
+    agent.report()
+    rules = [{"match": f"10de:{n:04x}", "cuts": []} for n in range(200)]
+    made = {"name": "many", "target": {"kind": "all", "hosts": []}, "cards": rules}
+    assert admin.post("/kcloud/v1/layouts", json=made).status_code == 201
+    for words in (("card", "list"), ("layout", "list"), ("device", "list"), ("device", "list", "--long")):
+        assert main(words) == 0
+        out = capsys.readouterr().out
+        assert all(len(line) <= 240 for line in out.splitlines()), words
+        assert not re.search(r"[{}]|None|\[\]", out), words
+        assert main([*words, "--json"]) == 0
+        assert isinstance(json.loads(capsys.readouterr().out), list)
+    assert main(["card", "show", "pci_0000_41_00_0"]) == 0
+    table = capsys.readouterr().out.split("CAN BE CUT INTO")[1].splitlines()
+    assert all(len(line) <= 100 for line in table[:41])

@@ -216,12 +216,13 @@ def test_a_rule_that_fits_no_card_is_named_with_the_nearest_and_blocks_nothing(
         "class 030200), with device 26b9 and not 1eb8"
     )
     shown = admin.get(f"/kcloud/v1/hosts/{agent.host_id}/layout").json()
-    assert (shown["in_step"], shown["idle_rules"]) == (True, [said])
+    idle = [{"number": 1, "match": "10de:1eb8", "words": said}]
+    assert (shown["in_step"], shown["idle_rules"]) == (True, idle)
     (host,) = admin.get(f"{LAYOUTS}/{made['id']}/hosts").json()["hosts"]
     assert (host["name"], host["in_step"], host["is_ours"], host["drifting"]) == ("host-1", True, True, [])
-    assert host["idle_rules"] == [said]
+    assert host["idle_rules"] == idle
     found = admin.post(f"{LAYOUTS}/validate", json={"layout_id": made["id"]}).json()
-    assert found["hosts"][0]["idle_rules"] == [said]
+    assert found["hosts"][0]["idle_rules"] == idle
     assert admin.get(f"/kcloud/v1/hosts/{agent.host_id}").json()["problems"] == []
 
 

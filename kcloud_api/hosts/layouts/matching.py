@@ -46,6 +46,17 @@ class Chosen:
     """False: the card's host does not report what the rule looks at."""
 
 
+@dataclass(frozen=True, slots=True)
+class IdleRule:
+    """A rule that fits no card of one host."""
+
+    number: int
+    """From 1."""
+    match: str
+    words: str
+    """With the card that is nearest, and how it differs."""
+
+
 def normal(match: str) -> str:
     """As hosts read it."""
     return match.strip().lower().removeprefix("address:")
@@ -70,10 +81,15 @@ def chosen(rules: Sequence[CardLayoutWant], card: SeenCard) -> Chosen:
     return Chosen()
 
 
-def idle_rules(rules: Sequence[CardLayoutWant], cards: Sequence[SeenCard]) -> tuple[str, ...]:
+def idle_rules(rules: Sequence[CardLayoutWant], cards: Sequence[SeenCard]) -> tuple[IdleRule, ...]:
     """Of one host: the rules that fit none of its cards, each with the card that is nearest to it."""
     return tuple(
-        f"no card of this host fits rule {number} (match {rule.match.strip()}): {_nearest(rule.match, cards)}"
+        IdleRule(
+            number,
+            rule.match.strip(),
+            f"no card of this host fits rule {number} (match {rule.match.strip()}): "
+            f"{_nearest(rule.match, cards)}",
+        )
         for number, rule in enumerate(rules, start=1)
         if all(fits(rule.match, card) is False for card in cards)
     )

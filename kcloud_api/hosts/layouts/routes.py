@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from kcloud_api.hosts.layouts import policies, service, standing
 from kcloud_api.hosts.layouts.bodies import LayoutBody, LayoutChange, Target
 from kcloud_api.hosts.layouts.records import LayoutRecord
+from kcloud_api.hosts.layouts.standing_routes import IdleRuleView, idle_views
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.paging import LARGEST_PAGE, PagingDep, next_links
 from kcloud_api.http.policy import allow
@@ -63,9 +64,7 @@ class HostLayoutView(BaseModel):
     reported_version: str
     in_step: bool
     """The host has taken the wanted version into account, and no card differs from it."""
-    idle_rules: list[str]
-    """Rules of the layout that fit no card of the host, and which card is nearest. Nothing waits for that: a
-    layout may be for hosts of several sorts."""
+    idle_rules: list[IdleRuleView]
     cards: list[CardStanding]
 
 
@@ -127,7 +126,7 @@ def show_host_layout(
         wanted=view(found.layout) if found.layout is not None else None,
         reported_version=found.reported_version,
         in_step=found.in_step,
-        idle_rules=list(found.idle_rules),
+        idle_rules=idle_views(found.idle_rules),
         cards=[CardStanding(name=card.name, address=card.address, drift=card.drift) for card in found.cards],
     )
 

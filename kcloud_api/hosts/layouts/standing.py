@@ -16,7 +16,7 @@ from kcloud_api.hosts.layouts import reading
 from kcloud_api.hosts.layouts import service as layouts
 from kcloud_api.hosts.layouts.bodies import LayoutTrial, Target, check
 from kcloud_api.hosts.layouts.forecast import CardNow, Forecast, Slices, forecast
-from kcloud_api.hosts.layouts.matching import SeenCard, chosen, idle_rules
+from kcloud_api.hosts.layouts.matching import IdleRule, SeenCard, chosen, idle_rules
 from kcloud_api.hosts.layouts.records import LayoutRecord
 from kcloud_api.hosts.tables import HostRow
 from kcloud_common.errors import BadRequest, NotFound
@@ -41,7 +41,7 @@ class HostStanding:
     """The one that counts; None: its cards are whole."""
     reported_version: str
     cards: tuple[CardRecord, ...]
-    idle_rules: tuple[str, ...]
+    idle_rules: tuple[IdleRule, ...]
     """Rules that fit no card of it, and the card that is nearest. Nothing waits for that."""
 
     @property
@@ -69,7 +69,7 @@ class HostTrial:
     is_ours: bool
     """Whether that is the one on trial."""
     cards: tuple[CardTrial, ...]
-    idle_rules: tuple[str, ...]
+    idle_rules: tuple[IdleRule, ...]
 
 
 @dataclass(frozen=True, slots=True)

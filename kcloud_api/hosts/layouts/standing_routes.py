@@ -1,7 +1,7 @@
 """The routes that tell what layouts do to hosts: how hosts stand to one, and what one would do; in pages."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from sqlmodel import Session
 from kcloud_api.db.engine import Database
 from kcloud_api.hosts.layouts import policies, standing
 from kcloud_api.hosts.layouts.bodies import LayoutTrial
+from kcloud_api.hosts.layouts.matching import IdleRule
 from kcloud_api.hosts.layouts.standing import CardTrial, HostStanding, HostTrial, Page
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.paging import Paging, PagingDep, next_links
@@ -35,6 +36,17 @@ def _reading(request: Request) -> Iterator[Session]:
 ReadingDep = Annotated[Session, Depends(_reading, scope="function")]
 
 
+class IdleRuleView(BaseModel):
+    """A rule of the layout that fits no card of the host. Nothing waits for that: a layout may be for hosts
+    of several sorts."""
+
+    number: int
+    """From 1."""
+    match: str
+    words: str
+    """With the card that is nearest, and how it differs."""
+
+
 class HostStandingView(BaseModel):
     id: UUID
     name: str
@@ -45,7 +57,7 @@ class HostStandingView(BaseModel):
     in_step: bool
     drifting: list[str]
     """Names of the cards that differ."""
-    idle_rules: list[str]
+    idle_rules: list[IdleRuleView]
 
 
 class CardTrialView(BaseModel):
@@ -71,7 +83,7 @@ class HostTrialView(BaseModel):
     is_ours: bool
     """False: another layout counts for this host, before and after."""
     cards: list[CardTrialView]
-    idle_rules: list[str]
+    idle_rules: list[IdleRuleView]
 
 
 @router.get("/layouts/{layout_id}/hosts")
@@ -103,6 +115,10 @@ def validate_layout(
     }
 
 
+def idle_views(rules: Iterable[IdleRule]) -> list[IdleRuleView]:
+    return [IdleRuleView(number=rule.number, match=rule.match, words=rule.words) for rule in rules]
+
+
 def _page(paging: Paging) -> Page:
     return Page(min(paging.limit, LARGEST_HOST_PAGE), paging.marker)
 
@@ -116,14 +132,14 @@ def _standing(host: HostStanding, layout_id: UUID) -> HostStandingView:
         is_ours=host.layout is not None and host.layout.id == layout_id,
         in_step=host.in_step,
         drifting=[card.name for card in host.cards if card.drift],
-        idle_rules=list(host.idle_rules),
+        idle_rules=idle_views(host.idle_rules),
     )
 
 
 def _trial(host: HostTrial) -> HostTrialView:
     return HostTrialView(
         id=host.id, name=host.name, state=host.state, counts=host.counts, is_ours=host.is_ours,
-        cards=[_card(each) for each in host.cards], idle_rules=list(host.idle_rules),
+        cards=[_card(each) for each in host.cards], idle_rules=idle_views(host.idle_rules),
     )  # fmt: skip
 
 
