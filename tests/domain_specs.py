@@ -108,6 +108,36 @@ GOLDEN: Mapping[str, DomainSpec] = {
         page_kib=1048576,
         address_space=AddressSpace(hole64_mib=1 << 20),
     ),
+    "hgx": _spec(
+        9,
+        title="all eight cards of an HGX board, on the nodes where they are",
+        virt_type="kvm",
+        vcpus=96,
+        memory_mib=1 << 20,
+        disks=(DiskSpec(_FOLDER / "disk.qcow2", "qcow2"), _config_drive(9)),
+        nics=(NicSpec("fa:16:3e:00:00:08", "kcloud"),),
+        hostdevs=tuple(
+            HostdevSpec(f"0000:{bus:02x}:00.0", cell=bus // 0x80)
+            for bus in (0x1B, 0x43, 0x52, 0x61, 0x9D, 0xC3, 0xD1, 0xDF)
+        ),
+        cells=(
+            CellSpec(tuple(range(48)), 1 << 19, host_node=0, host_cpus="0-55,112-167"),
+            CellSpec(tuple(range(48, 96)), 1 << 19, host_node=1, host_cpus="56-111,168-223"),
+        ),
+        page_kib=1048576,
+        address_space=AddressSpace(hole64_mib=4 << 20),
+    ),
+    "slices": _spec(
+        10,
+        title="a function of an xe card, one on its vendor's driver, and a mediated device",
+        virt_type="kvm",
+        vcpus=8,
+        memory_mib=32768,
+        nics=(NicSpec("fa:16:3e:00:00:09", "kcloud"),),
+        hostdevs=(HostdevSpec("0000:03:00.1"), HostdevSpec("0000:41:00.4")),
+        mdevs=(MdevSpec(UUID(int=9 << 100)),),
+        address_space=AddressSpace(hole64_mib=65536),
+    ),
     "told-bits": _spec(
         8,
         title="an emulated CPU with room",
