@@ -5,7 +5,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from uuid import UUID
 
@@ -91,11 +91,6 @@ def read_chain(text: bytes | str) -> tuple[Certificate, ...]:
     if not isinstance(found, list):
         raise BadRequest("no list of certificates")
     return tuple(_strict(entry, number) for number, entry in enumerate(found, start=1))
-
-
-def write_chain(certificates: Iterable[Certificate]) -> bytes:
-    """The JSON that read_chain reads."""
-    return _compact([certificate.model_dump(mode="json") for certificate in certificates])
 
 
 def _alone(certificate: Certificate, keys: Keys) -> list[str]:

@@ -1,6 +1,6 @@
 """Makes blocks and snapshots of given trees, as if their rows had come from a database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
 import numpy as np
@@ -19,6 +19,13 @@ def snapshot_of(trees: Sequence[Tree]) -> Snapshot:
     """The trees in the order given."""
     words = Words()
     return Snapshot(cut(block_of(enumerate(trees), words)), words, Memory())
+
+
+def all_trees(snapshot: Snapshot) -> Iterator[Tree]:
+    """Every tree, in order."""
+    for block in snapshot.blocks:
+        for index in range(block.trees):
+            yield snapshot.tree_at(block, index)
 
 
 def block_of(trees: Iterable[tuple[int, Tree]], words: Words, shuffle: Random | None = None) -> Block:

@@ -15,9 +15,10 @@ from kcloud_api.hosts.layouts import service as layouts
 from kcloud_api.hosts.layouts.bodies import LayoutBody, LayoutChange, Target
 from kcloud_common.certificate import NO_CERTIFICATE
 from kcloud_common.errors import AlreadyExists, Conflict
-from kcloud_common.signing import public_key, read_chain, sign, unsigned, write_chain
+from kcloud_common.signing import public_key, read_chain, sign, unsigned
 from kcloud_common.wire import Ability, CardReport, ChainHead, DeviceState, DeviceWant, SliceKind
 from tests.functional.scripted_agent import vgpus
+from tests.written_chains import write_chain
 
 HOST = UUID(int=1)
 CARD = "pci_0000_41_00_0"

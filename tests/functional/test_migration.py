@@ -31,6 +31,7 @@ from kcloud_api.db.modules import modules_named
 from kcloud_api.placement import listing, providers
 from kcloud_api.placement.query import provider_query
 from kcloud_api.placement.snapshot.keeper import Keeper
+from tests.placement_blocks import all_trees
 from tests.postgres import fresh_database, postgres_server
 
 
@@ -104,7 +105,7 @@ def check_providers_of_the_first_step(url: str) -> None:
         with database.reading() as session:
             assert providers.get_provider(session, host).updated_at == written
             assert listing.providers(session, provider_query([], 39), database).modified == written
-            (tree,) = Keeper(database, PlacementConf()).current(session).all_trees()
+            (tree,) = all_trees(Keeper(database, PlacementConf()).current(session))
     finally:
         database.close()
     assert (tree.root.id, tree.root.stocks["VCPU"].used) == (host, 3)

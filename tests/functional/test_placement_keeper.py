@@ -24,6 +24,7 @@ from kcloud_api.placement.snapshot import journal
 from kcloud_api.placement.snapshot.keeper import Keeper
 from kcloud_api.placement.tables import ChangeRow, InventoryRow, ProviderRow
 from kcloud_api.placement.tree import Tree
+from tests.placement_blocks import all_trees
 from tests.thoroughness import examples
 
 CONF = PlacementConf()
@@ -31,7 +32,7 @@ CONF = PlacementConf()
 
 def trees(keeper: Keeper, database: Database) -> list[Tree]:
     with database.reading() as session:
-        return list(keeper.current(session).all_trees())
+        return list(all_trees(keeper.current(session)))
 
 
 def fresh(database: Database) -> list[Tree]:

@@ -17,6 +17,7 @@ from kcloud_api.placement import service as placement
 from kcloud_api.placement.inventory import HostInventory, Inventory, ProviderInventory
 from kcloud_api.placement.snapshot.keeper import Keeper
 from kcloud_api.placement.tree import Tree
+from tests.placement_blocks import all_trees
 from tests.placement_watch import Watch
 from tests.thoroughness import examples
 
@@ -175,7 +176,7 @@ class Writer:
 
 def trees(keeper: Keeper, database: Database) -> list[Tree]:
     with database.reading() as session:
-        return list(keeper.current(session).all_trees())
+        return list(all_trees(keeper.current(session)))
 
 
 def test_whoever_writes_says_so(any_database: Database, client: httpx.Client) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from kcloud_cli.device_verify import BROKEN, GOOD, UNREADABLE, verify
 from kcloud_common.certificate import Certificate
-from kcloud_common.signing import sign, write_chain
+from kcloud_common.signing import sign
 from tests.unit.test_signing import HOST, KEYS, OTHER_SEED, SEED, chain
+from tests.written_chains import write_chain
 
 GIVEN = json.dumps({str(host): sorted(keys) for host, keys in KEYS.items()})
 

@@ -11,7 +11,7 @@ from kcloud_api.placement.snapshot.snapshot import Snapshot
 from kcloud_api.placement.snapshot.trees import Memory
 from kcloud_api.placement.snapshot.words import Words
 from kcloud_api.placement.tree import Provider, Tree
-from tests.placement_blocks import block_of
+from tests.placement_blocks import all_trees, block_of
 
 
 def host(number: int, *, used: int = 0, generation: int = 0, cards: int = 2) -> Tree:
@@ -37,7 +37,7 @@ def short(provider: Provider) -> bytes:
 
 
 def trees_of(blocks: tuple[Block, ...]) -> list[Tree]:
-    return list(Snapshot(blocks, Words(), Memory()).all_trees())
+    return list(all_trees(Snapshot(blocks, Words(), Memory())))
 
 
 def test_amounts_and_generations_of_the_named_trees_change_in_a_new_block() -> None:

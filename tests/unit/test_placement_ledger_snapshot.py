@@ -13,7 +13,7 @@ from kcloud_api.placement.ledger import of_trees
 from kcloud_api.placement.request import Group, ResourceRequest
 from kcloud_api.placement.snapshot.counting import count
 from kcloud_api.placement.tree import SHARES, Provider, Tree
-from tests.placement_blocks import snapshot_of
+from tests.placement_blocks import all_trees, snapshot_of
 from tests.placement_oracle import AGGREGATES, WORLDS, Dice, random_tree, world
 from tests.thoroughness import examples
 
@@ -35,7 +35,7 @@ def test_both_ways_to_the_ledger_agree(seed: int) -> None:
     more = (random_tree(dice, 100 * at, dice.randint(1, 6), 0.0) for at in range(len(forest) + 1, 9))
     snapshot = snapshot_of((*forest, *more))
     limit = Random(seed).randint(0, 5)
-    expected = of_trees(snapshot.all_trees(), request, limit=limit)
+    expected = of_trees(all_trees(snapshot), request, limit=limit)
     assert count(snapshot, request, limit=limit) == expected
 
 
@@ -46,7 +46,7 @@ def test_what_a_provider_shares_counts_for_those_it_shares_with() -> None:
     snapshot = snapshot_of([Tree((one,)) for one in (disk, near, far)])
     request = ResourceRequest({"": Group({"VCPU": 1, "DISK_GB": 5})})
     ledger = count(snapshot, request)
-    assert ledger == of_trees(snapshot.all_trees(), request)
+    assert ledger == of_trees(all_trees(snapshot), request)
     assert (ledger.hosts, ledger.remaining) == (3, 1)
 
 
@@ -67,7 +67,7 @@ def test_amounts_beyond_every_stock_are_counted_as_too_large() -> None:
     cloud = [Tree((provider(1, VCPU=Stock(2**31 - 1, allocation_ratio=3e38)),))]
     ask = ResourceRequest({"": Group({"VCPU": 2**31 - 1}), "1": Group({"MEMORY_MB": 2**60})})
     ledger = count(snapshot_of(cloud), ask)
-    assert ledger == of_trees(snapshot_of(cloud).all_trees(), ask)
+    assert ledger == of_trees(all_trees(snapshot_of(cloud)), ask)
     assert ledger.removing[0].constraint == Constraint("resource_class_absent", ("1",), "MEMORY_MB", 2**60)
 
 

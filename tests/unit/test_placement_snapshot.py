@@ -17,7 +17,7 @@ from kcloud_api.placement.snapshot.trees import Memory
 from kcloud_api.placement.snapshot.words import Words
 from kcloud_api.placement.tree import Provider, Tree
 from kcloud_api.placement.ways import ways
-from tests.placement_blocks import block_of, snapshot_of
+from tests.placement_blocks import all_trees, block_of, snapshot_of
 from tests.placement_oracle import WORLDS, Dice, answer, attached, brute_force, random_tree, world
 from tests.thoroughness import examples
 
@@ -38,7 +38,7 @@ def host(
 
 
 def trees_of(blocks: tuple[Block, ...]) -> list[Tree]:
-    return list(Snapshot(blocks, Words(), Memory()).all_trees())
+    return list(all_trees(Snapshot(blocks, Words(), Memory())))
 
 
 @given(WORLDS)

@@ -17,8 +17,8 @@ from kcloud_common.signing import (
     unsigned,
     verify,
     verify_chain,
-    write_chain,
 )
+from tests.written_chains import write_chain
 
 HOST = UUID("6c8b7a4e-0000-4000-8000-00000000a001")
 SEED, OTHER_SEED = bytes(range(32)), bytes(range(1, 33))

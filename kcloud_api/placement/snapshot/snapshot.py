@@ -49,12 +49,6 @@ class Snapshot:
             for root in block.roots[indices].tolist():
                 yield UUID(bytes=root.ljust(16, b"\0"))
 
-    def all_trees(self) -> Iterator[Tree]:
-        """Every tree, in order."""
-        for block in self.blocks:
-            for index in range(block.trees):
-                yield self.tree_at(block, index)
-
     def tree(self, root_id: UUID) -> Tree | None:
         for block in self.blocks:
             for index in np.flatnonzero(block.roots == np.bytes_(root_id.bytes)).tolist():
