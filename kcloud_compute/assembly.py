@@ -39,6 +39,7 @@ from kcloud_compute.workers import Workers
 from vfio import accepted_link, catalogue_files
 from vfio.journal import Journal
 from vfio.offer import OfferRule
+from vfio.sanitise.nvml_modes import NvmlModes
 from vfio.slices.records import LayoutJournal
 from vfio.slices.slicer import Slicer
 from vfio.sysfs import Sysfs
@@ -149,6 +150,7 @@ def _tools(given: Given, log: KernelLog) -> Tools:
         scrubs=dict(parse(line, conf.scrub_deadline) for line in conf.scrub_command),
         read_backs=dict(parse(line, conf.scrub_deadline) for line in conf.read_back_command),
         kernel_log=log,
+        modes=NvmlModes(),
     )
 
 

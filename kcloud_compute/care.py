@@ -15,10 +15,12 @@ from kcloud_compute.actions import CleanDevice, CutCard, MaintainDevice, Prepare
 from kcloud_compute.cared_host import Host, Tools
 from kcloud_compute.cleaning import Signatory, clean
 from kcloud_compute.cleaning_jobs import CleaningJobs
-from kcloud_compute.device_record import Beginning, DeviceRecord, Head
+from kcloud_compute.device_record import DeviceRecord, Head
 from kcloud_compute.durable import Checkpoint, no_checkpoint
 from kcloud_compute.inventory import UNCLEAN
 from kcloud_compute.lease_errors import count_errors
+from kcloud_compute.lease_notes import Beginning
+from kcloud_compute.lease_settings import knobs_of, modes_of
 from vfio.errors import BindingError, DeviceGone, JournalDamaged, NotRestored, NotViable, SysfsError
 from vfio.lifecycle import LEASED, Event, State
 from vfio.sanitise.pipeline import Unclean
@@ -36,7 +38,7 @@ class Care:
     def __init__(
         self, host: Host, signatory: Signatory, tools: Tools, checkpoint: Checkpoint = no_checkpoint
     ) -> None:
-        self._host, self._signatory, self._checkpoint = host, signatory, checkpoint
+        self._host, self._signatory, self._tools, self._checkpoint = host, signatory, tools, checkpoint
         self._jobs = CleaningJobs(host, tools, checkpoint)
 
     def prepare(self, action: PrepareDevice) -> None:
@@ -125,7 +127,13 @@ class Care:
 
     def _beginning(self, wanted: Slice) -> Beginning:
         host = self._host
-        return Beginning(wanted.card, host.boot(), count_errors(host.sysfs, wanted))
+        return Beginning(
+            wanted.card,
+            host.boot(),
+            count_errors(host.sysfs, wanted),
+            knobs_of(host.sysfs, wanted),
+            modes_of(host.sysfs, wanted, self._tools.modes),
+        )
 
     # --- names ---------------------------------------------------------------------------------------
 

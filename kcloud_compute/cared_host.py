@@ -8,6 +8,7 @@ from kcloud_compute.device_ledger import DeviceLedger
 from vfio.catalogue import Catalogue
 from vfio.device import Link
 from vfio.journal import Journal
+from vfio.sanitise.modes import Modes
 from vfio.sanitise.pipeline import Tool
 from vfio.scan import boot_id
 from vfio.slices.model import Slice
@@ -17,11 +18,13 @@ from vfio.sysfs import Sysfs
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The operator's own, by the catalogue's names of methods; and the kernel's log."""
+    """The operator's own, by the catalogue's names of methods; the kernel's log; the vendor's library."""
 
     scrubs: Mapping[str, Tool] = field(default_factory=dict)
     read_backs: Mapping[str, Tool] = field(default_factory=dict)
     kernel_log: Callable[[], str] = lambda: ""
+    modes: Modes | None = None
+    """Of NVIDIA's cards; None: nobody asks for them."""
 
 
 @dataclass(frozen=True, slots=True)

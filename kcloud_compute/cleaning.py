@@ -3,8 +3,9 @@
 Begins with a record that says `sanitising`, which the ledger wrote before; a stop at any line leaves it so.
 """
 
+import errno
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -14,9 +15,10 @@ from kcloud_compute.device_ledger import DeviceLedger
 from kcloud_compute.device_record import DeviceRecord
 from vfio.errors import BindingError, SysfsError
 from vfio.lifecycle import Event, NotAllowed, State
-from vfio.sanitise.pipeline import Cleaned, Means, Unclean, burn_in, sanitise
+from vfio.sanitise.pipeline import Cleaned, Means, NotYet, Unclean, burn_in, sanitise
 from vfio.sanitise.steps import Done, Outcome, Step
 from vfio.sanitise.subject import Subject
+from vfio.sanitise.verifying import StillWrong
 from vfio.sysfs import Sysfs
 
 
@@ -41,13 +43,15 @@ class Identity:
 
 @dataclass(frozen=True)
 class Job:
-    """`give_back` returns the device's functions to the host's drivers (Binder.release, or the slicer's); it
-    is the last thing before the certificate."""
+    """`give_back` returns the device's functions to the host's drivers (Binder.release, or the slicer's).
+    `settle` then brings back what only these drivers can see, and is the last thing before the certificate;
+    returns outcome and evidence, None for a device that has no such thing. May raise NotYet."""
 
     subject: Subject
     identity: Identity
     means: Means
     give_back: Callable[[], None]
+    settle: Callable[[], tuple[Outcome, str] | None] = lambda: None
 
 
 def clean(sysfs: Sysfs, ledger: DeviceLedger, signatory: Signatory, job: Job) -> Certificate:
@@ -60,6 +64,7 @@ def clean(sysfs: Sysfs, ledger: DeviceLedger, signatory: Signatory, job: Job) ->
     try:
         cleaned = run(sysfs, job.subject, job.means)
         _give_back(job, cleaned.steps)
+        cleaned = _settled(job, cleaned)
     except Unclean as error:
         ledger.fail(device, error.evidence)
         raise
@@ -97,6 +102,31 @@ def _give_back(job: Job, steps: Sequence[Done]) -> None:
     except (BindingError, SysfsError) as error:
         failed = Done(Step.RESTORE, "driver", Outcome.FAILED, 0, str(error))
         raise Unclean(f"it did not return to the host: {error}", (*steps, failed)) from error
+
+
+def _settled(job: Job, cleaned: Cleaned) -> Cleaned:
+    started = job.means.clock()
+
+    def ended(outcome: Outcome, evidence: str) -> Done:
+        milliseconds = max(0, round((job.means.clock() - started) * 1000))
+        return Done(Step.RESTORE, "modes", outcome, milliseconds, evidence)
+
+    try:
+        found = job.settle()
+    except NotYet:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            raise NotYet(f"noting its modes: {error}") from error  # of the agent's own files
+        why = str(error) if isinstance(error, StillWrong | OSError) else f"{type(error).__name__}: {error}"
+        steps = (*cleaned.steps, ended(Outcome.FAILED, why))
+        raise Unclean(f"modes that its guest may have set could not be brought back: {why}", steps) from error
+    if found is None:
+        return cleaned
+    return replace(cleaned, steps=(*cleaned.steps, ended(*found)))
+
+
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 def _steps(steps: Sequence[Done]) -> tuple[CertificateStep, ...]:

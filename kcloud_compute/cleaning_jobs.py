@@ -14,7 +14,8 @@ from kcloud_compute.cleaning import Identity, Job
 from kcloud_compute.device_record import DeviceRecord
 from kcloud_compute.durable import Checkpoint
 from kcloud_compute.lease_errors import count_errors
-from kcloud_compute.lease_notes import growth
+from kcloud_compute.lease_notes import LeaseNotes, growth
+from kcloud_compute.lease_settings import settle
 from kcloud_compute.marks import domain_marks, marks
 from kcloud_compute.planner import LIVE
 from vfio.device import address_of
@@ -24,7 +25,9 @@ from vfio.health_reading import read
 from vfio.journal import ClaimRecord
 from vfio.offer import seated_link
 from vfio.sanitise.pipeline import Means, NotYet
+from vfio.sanitise.steps import Outcome
 from vfio.sanitise.subject import RECREATED_KINDS, Subject, functions_of
+from vfio.sanitise.xe_knobs import put_back_knobs
 from vfio.slices.model import Kind, Sight, Slice
 
 
@@ -45,6 +48,7 @@ class CleaningJobs:
             identity=Identity(found.vendor_id, found.product_id, self._serial(found)),
             means=self._means(found, record, claim_id),
             give_back=lambda: host.slicer.release(claim_id),
+            settle=lambda: self._settle(found),
         )
 
     # --- the device ----------------------------------------------------------------------------------
@@ -108,6 +112,7 @@ class CleaningJobs:
             notes=self._host.ledger.notes(found.name, self._host.boot()),
             fence=lambda: f"lease {record.generation} is over; the host takes none below it",
             stop=self._stop(found),
+            restore=lambda: self._restore(found),
             recreate=self._recreate(found, claim_id),
             scrubs=self._tools.scrubs,
             read_backs=self._tools.read_backs,
@@ -140,3 +145,21 @@ class CleaningJobs:
     def _lease_errors(self, found: Slice) -> Mapping[str, Errors]:
         host = self._host
         return growth(host.ledger.watch(found.name, host.boot(), count_errors(host.sysfs, found)).lease)
+
+    def _restore(self, found: Slice) -> str:
+        noted = self._noted(found)
+        # A reboot has set them anew, as the card was cut anew.
+        return put_back_knobs(self._host.sysfs, noted.knobs if noted.boot == self._host.boot() else {})
+
+    def _settle(self, found: Slice) -> tuple[Outcome, str] | None:
+        host, modes = self._host, self._tools.modes
+        if modes is None:
+            return None
+
+        def note(what: str) -> None:
+            host.ledger.put_back(found.name, what)
+
+        return settle(host.sysfs, found, self._noted(found), modes, note)
+
+    def _noted(self, found: Slice) -> LeaseNotes:
+        return self._host.ledger.of(found.name).lease

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from kcloud_common.certificate import Certificate
 from kcloud_compute import device_record, durable
-from kcloud_compute.device_record import MOST_WORDS, UNSEEN, Beginning, DeviceRecord, Head
+from kcloud_compute.device_record import MOST_WORDS, DeviceRecord, Head
 from kcloud_compute.durable import Checkpoint, no_checkpoint
-from kcloud_compute.lease_notes import Counts
+from kcloud_compute.lease_notes import UNSEEN, Beginning, Counts
 from vfio.lifecycle import Event, State
 
 _SUFFIX = ".json"
@@ -98,6 +98,15 @@ class DeviceLedger:
     def accepted(self, device: str, sequence: int) -> DeviceRecord:
         """The control plane has this certificate."""
         return self._change(device, lambda record: device_record.accepted(record, sequence))
+
+    def put_back(self, device: str, what: str) -> DeviceRecord:
+        """Note a mode that was found otherwise after the lease, and is set back."""
+
+        def noted(record: DeviceRecord) -> DeviceRecord:
+            told = tuple(dict.fromkeys((*record.lease.put_back, what)))
+            return record.model_copy(update={"lease": record.lease.model_copy(update={"put_back": told})})
+
+        return self._change(device, noted)
 
     def notes(self, device: str, boot_id: str) -> "DeviceNotes":
         """Where a cleaning notes what it changes (vfio.kept.Notes)."""

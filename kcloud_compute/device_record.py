@@ -1,6 +1,5 @@
 """What a host remembers of one device, and how each event changes it. Pure; device_ledger.py keeps it."""
 
-from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
@@ -9,7 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from kcloud_common.certificate import NO_CERTIFICATE, Certificate, Hash
 from kcloud_common.errors import Conflict
 from kcloud_common.signing import fingerprint
-from kcloud_compute.lease_notes import Counts, LeaseNotes, counted
+from kcloud_compute.lease_notes import (
+    UNSEEN,
+    Beginning,
+    Counts,
+    LeaseNotes,
+    begun,
+    counted,
+    ended_in_quarantine,
+    gone_on,
+)
 from vfio.lifecycle import LEASED, Event, State, after
 
 MOST_WORDS = 4096
@@ -70,18 +78,6 @@ def changed(record: DeviceRecord, event: Event, **facts: object) -> DeviceRecord
     return record.model_copy(update={"state": after(record.state, event), **facts})
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """Of a lease, or of its going on after a reboot: as it is just before a guest gets the device."""
-
-    card: str = ""
-    boot: str = ""
-    errors: Counts = field(default_factory=dict)
-
-
-UNSEEN = Beginning()
-
-
 def claimed(
     record: DeviceRecord, claim_id: UUID, generation: int, beginning: Beginning = UNSEEN
 ) -> DeviceRecord:
@@ -90,12 +86,11 @@ def claimed(
     if generation < newest:
         raise StaleLease(f"{device}: lease {generation} is older than lease {newest}, which was seen here")
     if record.state in LEASED and (record.claim_id, newest) == (claim_id, generation):
-        return watched(record, beginning.boot, beginning.errors)
+        return record.model_copy(update={"lease": gone_on(record.lease, beginning)})
     if generation and generation == newest:
         raise StaleLease(f"{device}: lease {generation} was another claim's, {record.claim_id or 'ended'}")
     facts = {"claim_id": claim_id, "generation": generation, "card": beginning.card or record.card}
-    lease = counted(LeaseNotes(), beginning.boot, beginning.errors)
-    return changed(record, Event.CLAIM, **facts, reason="", lease=lease)
+    return changed(record, Event.CLAIM, **facts, reason="", lease=begun(beginning))
 
 
 def watched(record: DeviceRecord, boot_id: str, errors: Counts) -> DeviceRecord:
@@ -160,7 +155,9 @@ def burning_in(record: DeviceRecord, count: int, boot_id: str) -> DeviceRecord:
     # Where no lease is known, one may have been forgotten: it is taken to have ended in this boot.
     lease_boot = record.lease_boot or boot_id
     # What its last lease showed is why it is in quarantine; now it is to show what it does by itself.
-    return changed(record, Event.BURN_IN, burn_in=count, lease_boot=lease_boot, lease=LeaseNotes())
+    return changed(
+        record, Event.BURN_IN, burn_in=count, lease_boot=lease_boot, lease=ended_in_quarantine(record.lease)
+    )
 
 
 def accepted(record: DeviceRecord, sequence: int) -> DeviceRecord:

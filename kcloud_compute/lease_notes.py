@@ -5,6 +5,7 @@ added up here, and what the last look saw is kept with the boot in which it was.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,10 +36,46 @@ class LeaseNotes(BaseModel):
     """The counters as they stood then, by the function's address."""
     grown: dict[str, Counted] = Field(default_factory=dict)
     """By how much they have grown in all since the lease began."""
+    knobs: dict[str, str] = Field(default_factory=dict)
+    """Attributes as they were when it began, by path. A reboot sets them anew."""
+    modes: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """The card's modes as they were, by address and name. They outlive a reboot."""
+    put_back: tuple[str, ...] = ()
+    """Which of them were found otherwise after the lease."""
 
 
-def begun(boot: str, now: Counts) -> LeaseNotes:
-    return counted(LeaseNotes(), boot, now)
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Of a lease, or of its going on after a reboot: as it is just before a guest gets the device."""
+
+    card: str = ""
+    boot: str = ""
+    errors: Counts = field(default_factory=dict)
+    knobs: Mapping[str, str] = field(default_factory=dict)
+    modes: Mapping[str, dict[str, int]] = field(default_factory=dict)
+
+
+UNSEEN = Beginning()
+
+
+def begun(beginning: Beginning) -> LeaseNotes:
+    notes = counted(LeaseNotes(), beginning.boot, beginning.errors)
+    return notes.model_copy(update={"knobs": dict(beginning.knobs), "modes": dict(beginning.modes)})
+
+
+def gone_on(notes: LeaseNotes, beginning: Beginning) -> LeaseNotes:
+    """Noted again before the guest is started again. What was noted first is what the lease began with, but
+    for attributes that a reboot has set anew."""
+    if not beginning.boot:
+        return notes
+    notes = counted(notes, beginning.boot, beginning.errors)
+    return notes if notes.knobs else notes.model_copy(update={"knobs": dict(beginning.knobs)})
+
+
+def ended_in_quarantine(notes: LeaseNotes) -> LeaseNotes:
+    """For a burn-in: it shows what the device does by itself, and still brings back what its last guest may
+    have changed."""
+    return notes.model_copy(update={"last": {}, "grown": {}})
 
 
 def counted(notes: LeaseNotes, boot: str, now: Counts) -> LeaseNotes:
@@ -50,7 +87,8 @@ def counted(notes: LeaseNotes, boot: str, now: Counts) -> LeaseNotes:
         new = _growth(last.get(address), errors)
         grown[address] = _sum(grown.get(address), new)
         last[address] = Counted(correctable=errors.correctable, nonfatal=errors.nonfatal, fatal=errors.fatal)
-    return notes.model_copy(update={"boot": boot, "last": last, "grown": grown})
+    knobs = notes.knobs if same else {}
+    return notes.model_copy(update={"boot": boot, "last": last, "grown": grown, "knobs": knobs})
 
 
 def growth(notes: LeaseNotes) -> dict[str, Errors]:

@@ -369,7 +369,7 @@ def test_a_device_is_cleaned_after_its_lease_and_free_with_a_certificate(bench: 
     assert certified.state is DeviceState.FREE
     assert (certificate.claim_id, certificate.sequence, certificate.grade) == (CLAIM, 1, Grade.C)
     assert [step.name for step in certificate.steps] == [
-        "fence", "stop", "restore", "reset", "verify", "scrub", "read-back",
+        "fence", "stop", "restore", "reset", "verify", "scrub", "read-back", "restore",
     ]  # fmt: skip
     keys = {HOST_ID: [bench.plane.reports[-1].certificate_key]}
     assert verify_chain([certificate], keys) == []

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import UUID
 
 from hypervisor_drivers.fake import FakeDriver
 from hypervisor_drivers.spec import NetworkSpec
@@ -55,12 +54,13 @@ class Agent:
         found.look()
         return found
 
-    def lease(self, generation: int = 1, claim: UUID = CLAIM) -> None:
-        self.care.prepare(PrepareDevice(claim, claim, self.slice(), generation))
+    def lease(self, generation: int = 1, found: Slice | None = None) -> None:
+        self.care.prepare(PrepareDevice(CLAIM, CLAIM, found or self.slice(), generation))
 
-    def end(self, claim: UUID = CLAIM) -> DeviceRecord:
-        self.care.release(ReleaseDevice(claim, claim, DEVICE))
-        return self.host.ledger.of(DEVICE)
+    def end(self, found: Slice | None = None) -> DeviceRecord:
+        name = found.name if found else DEVICE
+        self.care.release(ReleaseDevice(CLAIM, CLAIM, name))
+        return self.host.ledger.of(name)
 
     def burn_in(self, count: int) -> DeviceRecord:
         self.care.clean(CleanDevice(DEVICE, count))
@@ -121,9 +121,9 @@ class Place:
         )
         return Agent(host, Care(host, signatory(), self.tools, checkpoint), looking, self.state)
 
-    def record(self) -> DeviceRecord:
+    def record(self, device: str = DEVICE) -> DeviceRecord:
         """As it is on disk."""
-        return DeviceLedger(self.state / "devices").of(DEVICE)
+        return DeviceLedger(self.state / "devices").of(device)
 
     def told(self) -> None:
         """The control plane has the newest certificate."""

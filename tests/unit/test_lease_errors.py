@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kcloud_compute.lease_notes import LeaseNotes, begun, counted, growth
+from kcloud_compute.lease_notes import Beginning, LeaseNotes, begun, counted, growth
 from tests.thoroughness import examples
 from tests.unit.care_world import Place, place
 from tests.unit.cleaning_world import DEVICE, GPU
@@ -121,13 +121,13 @@ def test_all_functions_of_a_card_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_counter_that_fell_began_anew() -> None:
-    notes = begun(BOOT, {GPU: Errors(5, 1, 0)})
+    notes = begun(Beginning(boot=BOOT, errors={GPU: Errors(5, 1, 0)}))
     notes = counted(notes, BOOT, {GPU: Errors(2, 0, 0)})
     assert growth(notes) == {GPU: Errors(2, 0, 0)}
 
 
 def test_what_is_not_counted_is_not_none_and_what_is_gone_stays() -> None:
-    notes = begun(BOOT, {GPU: Errors(None, 1, 1)})
+    notes = begun(Beginning(boot=BOOT, errors={GPU: Errors(None, 1, 1)}))
     notes = counted(counted(notes, BOOT, {}), BOOT, {GPU: Errors(None, 2, 1)})
     assert growth(notes) == {GPU: Errors(None, 1, 0)}
 
@@ -137,7 +137,7 @@ def test_what_is_not_counted_is_not_none_and_what_is_gone_stays() -> None:
 def test_over_any_reboots_the_errors_of_a_lease_add_up(moves: list[tuple[bool, int, int]]) -> None:
     """Each move: a reboot before it or not, errors under the guest, errors that the boot makes."""
     boot, count, made = 0, 0, 0
-    notes = begun("0", {GPU: Errors(0, 0, 0)})
+    notes = begun(Beginning(boot="0", errors={GPU: Errors(0, 0, 0)}))
     for reboots, guests, boots in moves:
         if reboots:
             boot, count = boot + 1, boots
