@@ -5,14 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.slice_bench import BENCHES, CARD, T4, bench, gpu, vendor_gpu
+from tests.slice_bench import BENCHES, CARD, NPU, T4, bench, gpu, vendor_gpu
 from vfio.catalogue_product import memory_trait
+from vfio.journal import Journal
+from vfio.rules import parse_rule
 from vfio.scan import scan
 from vfio.sim import cards as sim_cards
 from vfio.sim.function import Board, Cutting, Sriov, VgpuType
 from vfio.slices.cards import cards
 from vfio.slices.model import Ability, Card, Cut, Kind, Plan, Policy, Sharing, Slice
+from vfio.slices.records import LayoutJournal
+from vfio.slices.slicer import Slicer
 from vfio.slices.vgpus import instance_share
+from vfio.slices.whole import not_whole
 from vfio.testing import FakeHost
 
 
@@ -169,3 +174,22 @@ def test_slices_that_take_turns_have_what_their_policy_promises(tmp_path: Path) 
     assert [each.share for each in scene.apply(Plan((cut,)))] == [500, 500]
     fixed = Plan((cut,), Sharing(Policy.FIXED))
     assert [each.share for each in scene.apply(fixed)] == [250, 250]
+
+
+def test_accelerators_of_two_classes_in_one_group_are_handed_out_only_when_rules_make_them_one(
+    tmp_path: Path,
+) -> None:
+    host = FakeHost(tmp_path)
+    host.add(gpu(), replace(NPU, address="0000:42:00.0"))
+    sysfs = host.sysfs()
+    slicer = Slicer(sysfs, Journal(tmp_path / "claims"), LayoutJournal(tmp_path / "layouts"))
+    sight = slicer.look()
+    (apart,) = cards(sight.snapshot)
+    assert slicer.slices(apart, sight) == ()
+    assert "different resource classes (CUSTOM_NPU, PGPU)" in not_whole(apart, sight)
+    rules = [parse_rule("10de:26b9=CUSTOM_PAIR"), parse_rule("1ed2:0001=CUSTOM_PAIR")]
+    (pair,) = cards(sight.snapshot, rules)
+    (both,) = slicer.slices(pair, sight)
+    assert (both.resource_class, both.addresses) == ("CUSTOM_PAIR", (CARD, "0000:42:00.0"))
+    assert (both.memory_mib, memory_traits(both)) == (98304, {"CUSTOM_MEMORY_96GIB"})
+    assert {"CUSTOM_NVIDIA_L40S", "CUSTOM_FURIOSAAI_RNGD"} <= set(both.traits)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kcloud_api.placement.names import TRAIT_ALIASES, canonical_class, canonical_trait
 from vfio import catalogue_words as words
 from vfio.catalogue import Catalogue, Product, builtin, extended, parse
 from vfio.catalogue_fields import FIELDS
@@ -72,6 +73,75 @@ def test_each_fact_has_a_source_that_is_no_dangling_name() -> None:
             assert source, (found.model, fact)
             for part in source.split("; "):
                 assert not re.fullmatch(r"[a-z0-9-]+", part), (found.model, fact, part)
+
+
+def test_no_fact_stands_on_a_source_that_nobody_has_looked_into() -> None:
+    for found in all_products(builtin()):
+        for fact, source in found.source.items():
+            assert "unchecked" not in source, (found.model, fact)
+
+
+LISTED = {
+    "10de": "1db1 1db4 1db5 1db6 1eb8 20b0 20f1 20b1 20b2 20b5 20b7 20bd 20f3 20f5 2235 2236 2237 25b6 27b8 "
+    "27b6 26b5 26b9 26ba 2330 2331 2321 2322 2324 2329 2335 233b 2342 2348 2901 2909 2920 29bc 2941 3182 "
+    "31c2 2bb5 2c3a 1af1 22a3",
+    "1002": "66a1 738c 738e 740f 740c 7408 74a0 74a1 74a2 74a8 74a5 74a9 75a0 75a3 75a8",
+    "8086": "56c0 56c1 56c2 0bd5 0bd6 0b69 0bd7 0bd8 0bd9 0bda 0bdb e211 e212 e222 e223 4940 4942 4944 4946 "
+    "4948 0b25",
+    "1da3": "0001 0030 1000 1010 1020 1060 1063",
+    "1ed2": "0000 0001 0002 2222",
+    "1eff": "1020 1110 1120 1210 1220 1250 2030 2130 2230 0010 1150",
+    "1ff4": "0100 0101 0102 0110 0111 0112 2001",
+    "1e52": "401e b140 faca",
+    "17cb": "a100",
+    "1ac1": "089a",
+    "1f82": "0011",
+    "1d22": "3684 3685",
+}
+FUNCTIONS = {
+    "1002": "74b5=74a1 74b6=74a2 74bc=74a8 74b9=74a5 74bd=74a9 75b3=75a3",
+    "8086": "4941=4940 4943=4942 4945=4944 4947=4946 4949=4948",
+    "1eff": "1021=1020 1111=1110 1121=1120 1211=1210 1221=1220 1251=1250 2031=2030 2131=2130 2231=2230 "
+    "0011=0010 1151=1150",
+}
+MAKERS_ALONE = ("1f56", "209f", "1de0", "1e60", "1e36", "1e3e", "1ed5", "cabc", "1d95")
+
+
+@pytest.mark.parametrize("vendor", LISTED)
+def test_each_listed_card_is_there_with_a_name_and_a_kind(vendor: str) -> None:
+    for device in LISTED[vendor].split():
+        found = builtin().products[int(vendor, 16), int(device, 16)]
+        assert found.vf_of is None, device
+        assert found.kind in words.KINDS, device
+        assert device not in found.model.lower() or "rbln" in found.model.lower(), device
+
+
+@pytest.mark.parametrize("vendor", FUNCTIONS)
+def test_each_listed_virtual_function_belongs_to_its_card(vendor: str) -> None:
+    for pair in FUNCTIONS[vendor].split():
+        function, _, of = pair.partition("=")
+        assert builtin().products[int(vendor, 16), int(function, 16)].vf_of == split(f"{vendor}:{of}")
+
+
+@pytest.mark.parametrize("vendor", MAKERS_ALONE)
+def test_an_unlisted_accelerator_of_a_known_maker_bears_its_name(vendor: str) -> None:
+    assert product(f"{vendor}:fffe").model.endswith(f" {vendor}:fffe")
+    assert product(f"{vendor}:fffe").kind in words.KINDS
+
+
+def test_openkcloud_s_names_stand_for_traits_that_the_cards_have() -> None:
+    named = {int(id_, 16): name for name, id_ in TRAIT_ALIASES.items()}
+    found = {
+        f"CUSTOM_{named[vendor]}_{device:04X}": known.traits
+        for (vendor, device), known in builtin().products.items()
+        if vendor in named
+    }
+    assert {"CUSTOM_FURIOSA_0000", "CUSTOM_REBELLIONS_1220", "CUSTOM_NVIDIA_20B5"} <= found.keys()
+    for name, traits in found.items():
+        assert canonical_trait(name) in traits
+    assert {canonical_class("CUSTOM_AICHIP")} == {
+        product(ids).resource_class for ids in ("1ed2:0001", "1eff:1220")
+    }
 
 
 def test_each_named_source_is_used() -> None:
