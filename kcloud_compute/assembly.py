@@ -96,7 +96,8 @@ def assemble(given: Given, capabilities: Capabilities, epoch: int, events: Event
     looking = Looking(given.sysfs, slicer, given.rules, catalogue, given.conf.devices.upmem_ranks, links, log)
     senses = Senses(given.driver, given.sysfs, journal, ledger, images, paths)
     sight = Sight(senses, View(_network(given), looking))
-    seed = device_key.load_or_make(paths.certificate_key, hooks.checkpoint)
+    certified = sum(record.head.sequence for record in ledger.all().values())
+    seed = device_key.load_or_make(paths.certificate_key, hooks.checkpoint, certified=certified)
     cared = CaredHost(
         given.sysfs, given.driver, slicer, journal, ledger, catalogue,
         slices=sight.slices,

@@ -1,5 +1,6 @@
 """What a host remembers of its devices: fenced leases, quarantine that lasts, chains that do not break."""
 
+import logging
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -435,3 +436,32 @@ def test_a_key_that_others_may_read_or_that_is_damaged_is_refused_and_not_replac
     with pytest.raises(KeyUnusable, match="damaged"):
         load_or_make(path)
     assert path.read_text() == "00"
+
+
+def test_a_key_that_is_gone_is_made_anew_loudly_where_it_had_signed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        load_or_make(tmp_path / "first.key")
+        assert [record.levelname for record in caplog.records] == ["INFO"]
+        load_or_make(tmp_path / "second.key", certified=3)
+    told = caplog.records[-1]
+    assert (told.getMessage(), told.levelname) == ("certificate_key_lost", "ERROR")
+    assert {"path", "reason", "mend"} <= vars(told).keys()
+    caplog.clear()
+    load_or_make(tmp_path / "second.key", certified=3)
+    assert caplog.records == []
+
+
+def test_a_chain_goes_on_under_a_new_key_and_verifies_with_both(ledger: DeviceLedger, tmp_path: Path) -> None:
+    keys = [load_or_make(tmp_path / name) for name in ("old.key", "new.key")]
+    chain = []
+    for number, seed in enumerate((keys[0], keys[1], keys[1]), start=1):
+        ledger.claim(DEVICE, UUID(int=number), number)
+        ledger.release(DEVICE, BOOT)
+        chain.append(sign(certificate(ledger.of(DEVICE)), seed))
+        ledger.certify(DEVICE, chain[-1])
+        ledger.accepted(DEVICE, number)
+    public = [public_key(seed) for seed in keys]
+    assert verify_chain(chain, {HOST_ID: public}) == []
+    assert len(verify_chain(chain, {HOST_ID: public[1:]})) == 1
