@@ -193,6 +193,20 @@ class Block:
     def answers(self) -> "Answers":
         return Answers()
 
+    def trees_of(self, providers: Indices | Ints) -> Bools:
+        """Of each tree, whether one of these providers is in it."""
+        passing = np.zeros(self.trees, dtype=np.bool_)
+        passing[self.tree.take(providers)] = True
+        return passing
+
+    def inside(self, table: Bools, providers: Indices | Ints, *, by_root: bool) -> Bools:
+        """Of each of these providers, whether its set of aggregates is in the table. `by_root`: the root's
+        aggregates are every provider's, as they are for the unsuffixed group."""
+        found: Bools = table.take(self.aggregates.take(providers))
+        if by_root:
+            found |= table.take(self.aggregates.take(self.starts.take(self.tree.take(providers))))
+        return found
+
     def find(self, provider_id: bytes) -> int | None:
         """Where a provider is, by its id."""
         found = np.flatnonzero(self.ids == np.bytes_(provider_id))

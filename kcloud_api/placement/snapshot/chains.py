@@ -32,45 +32,31 @@ class Failing(NamedTuple):
     """Of 1000 parts of the amount; of every tree."""
 
 
-def able(block: Block, need: Need) -> Places:
-    """The providers that can serve the need alone."""
-    found = _having_classes(block, need, fitting=True)
+def serving(block: Block, need: Need, *, fitting: bool) -> Places:
+    """The providers that can serve the need alone; without `fitting` those that could but for the amounts."""
+    found = _having_classes(block, need, fitting=fitting)
     for _, passes in conditions(block, need):
         found = found[passes(found)]
     return found
-
-
-def suitable(block: Block, need: Need) -> Places:
-    """Those that meet everything but the amounts."""
-    found = _having_classes(block, need, fitting=False)
-    for _, passes in conditions(block, need):
-        found = found[passes(found)]
-    return found
-
-
-def trees_of(block: Block, providers: Places) -> Bools:
-    passing = np.zeros(block.trees, dtype=np.bool_)
-    passing[block.tree[providers]] = True
-    return passing
 
 
 def failing(block: Block, need: Need, left: Bools) -> Iterator[Failing]:
     """Where each of the trees `left`, which are not served, drops out."""
     for name, amount in need.amounts:
         stocks = block.stocks.get(name)
-        having = np.zeros(block.trees, dtype=np.bool_) if stocks is None else trees_of(block, stocks.provider)
+        having = np.zeros(block.trees, dtype=np.bool_) if stocks is None else block.trees_of(stocks.provider)
         yield Failing(need.says("resource_class_absent", name, amount), left & ~having)
         left = left & having
         if stocks is None or not left.any():
             return
     providers = _within(block, _having_classes(block, need, fitting=False), left)
     if len(need.amounts) > 1:
-        yield Failing(need.says("classes_apart", names=need.classes), left & ~trees_of(block, providers))
+        yield Failing(need.says("classes_apart", names=need.classes), left & ~block.trees_of(providers))
     for constraint, passes in conditions(block, need):
-        left = left & trees_of(block, providers)
+        left = left & block.trees_of(providers)
         providers = providers[passes(providers)]
-        yield Failing(constraint, left & ~trees_of(block, providers))
-    left = left & trees_of(block, providers)
+        yield Failing(constraint, left & ~block.trees_of(providers))
+    left = left & block.trees_of(providers)
     for name, amount in need.amounts:
         for found in _without_room(block, need.says("", name, amount), _within(block, providers, left), left):
             yield found
@@ -115,11 +101,7 @@ def _is_one_of(column: Indices, table: Bools, providers: Places) -> Bools:
 
 
 def _is_inside(block: Block, need: Need, table: Bools, providers: Places) -> Bools:
-    """For the unsuffixed group the root's aggregates are every provider's."""
-    found: Bools = table[block.aggregates[providers]]
-    if need.is_spread:
-        found |= table[block.aggregates[block.starts[block.tree[providers]]]]
-    return found
+    return block.inside(table, providers, by_root=need.is_spread)
 
 
 def _is_outside(block: Block, need: Need, table: Bools, providers: Places) -> Bools:
@@ -156,7 +138,7 @@ def _without_room(block: Block, asked: Constraint, providers: Places, left: Bool
         if stocks.is_plain and code != "above_max_unit":
             continue
         rows = rows[passes(rows)]
-        passing = trees_of(block, stocks.provider[rows])
+        passing = block.trees_of(stocks.provider[rows])
         yield Failing(asked.named(code), left & ~passing)
         left = left & passing
     for code, parts in (
@@ -169,7 +151,7 @@ def _without_room(block: Block, asked: Constraint, providers: Places, left: Bool
         if not left.any():
             return
     fits = rows[stocks.fitting(asked.amount)[rows]]
-    yield Failing(asked.named("not_in_one_provider"), left & ~trees_of(block, stocks.provider[fits]))
+    yield Failing(asked.named("not_in_one_provider"), left & ~block.trees_of(stocks.provider[fits]))
 
 
 def _is_no_limit(stocks: Stocks, at: Places, amount: int) -> Bools:

@@ -67,7 +67,7 @@ class _Look:
             if len(need.suffixes) > 1:
                 yield self._widened(self._places(need), classes)
             else:
-                yield self._widened(self._trees_of(self._serving(need)), classes)
+                yield self._widened(self.block.trees_of(self._serving(need)), classes)
         yield from self._spread_traits()
         for name, amount in self.asked.shared_totals.items():
             enough: Bools = self.block.free_in_trees(name) >= min(amount, UNCOUNTABLE)
@@ -99,7 +99,7 @@ class _Look:
             for need in mine:
                 serving = self._serving(need)
                 having_it = having.take(self.block.traits.take(serving))
-                passing[self.block.tree.take(serving.compress(having_it))] = True
+                passing |= self.block.trees_of(serving.compress(having_it))
             yield self._widened(passing, [name for need in mine for name, _ in need.amounts])
 
     def _places(self, need: Need) -> Bools:
@@ -144,7 +144,7 @@ class _Look:
             found = below.take(self.block.end.take(heads)) - below.take(heads)
             heads = heads.compress(found >= len(suffixes.intersection(need.suffixes)))
         classes = [name for need in mine for name, _ in need.amounts]
-        return self._widened(self._trees_of(heads), classes)
+        return self._widened(self.block.trees_of(heads), classes)
 
     def _serving(self, need: Need) -> Ints:
         """The providers that can serve the need alone, in order."""
@@ -174,23 +174,10 @@ class _Look:
 
     def _with_aggregates(self, need: Need, found: Ints) -> Ints:
         for table in need.aggregates:
-            found = found.compress(self._aggregates_in(table, found, need))
+            found = found.compress(self.block.inside(table, found, by_root=need.is_spread))
         if need.not_aggregates is not None:
-            found = found.compress(~self._aggregates_in(need.not_aggregates, found, need))
+            found = found.compress(~self.block.inside(need.not_aggregates, found, by_root=need.is_spread))
         return found
-
-    def _aggregates_in(self, table: Bools, providers: Ints, need: Need) -> Bools:
-        """For the unsuffixed group the root's aggregates are every provider's."""
-        inside: Bools = table.take(self.block.aggregates.take(providers))
-        if need.is_spread:
-            roots = self.block.starts.take(self.block.tree.take(providers))
-            inside |= table.take(self.block.aggregates.take(roots))
-        return inside
-
-    def _trees_of(self, providers: Ints) -> Bools:
-        passing = np.zeros(self.block.trees, dtype=np.bool_)
-        passing[self.block.tree.take(providers)] = True
-        return passing
 
     def _widened(self, passing: Bools, classes: Iterable[str]) -> Bools:
         """With the trees that somebody else's provider of one of these classes serves; of any, for none."""
@@ -199,4 +186,4 @@ class _Look:
         lent = [self.lending.by_class.get(name, frozenset()) for name in classes]
         through = frozenset().union(*lent) if lent else self.lending.every
         table = self.asked.words.aggregates.having(through, len(self.asked.words.aggregates))
-        return passing | self._trees_of(np.flatnonzero(table.take(self.block.aggregates)))
+        return passing | self.block.trees_of(np.flatnonzero(table.take(self.block.aggregates)))

@@ -12,16 +12,7 @@ from kcloud_api.placement.constraints import ROOT_CODES, Constraint, Need, plan,
 from kcloud_api.placement.judging import WEIGHTS
 from kcloud_api.placement.request import ResourceRequest
 from kcloud_api.placement.snapshot.block import UNCOUNTABLE, Block, Bools
-from kcloud_api.placement.snapshot.chains import (
-    Failing,
-    Places,
-    able,
-    failing,
-    having,
-    shortage,
-    suitable,
-    trees_of,
-)
+from kcloud_api.placement.snapshot.chains import Failing, Places, failing, having, serving, shortage
 
 MET = -1
 """In the place of a constraint's rank: this tree meets all that single groups ask for."""
@@ -56,8 +47,8 @@ class Walk:
         yield from self._roots()
         yield from self._in_trees()
         for need in self.plan.needs:
-            self.able[need] = able(self.block, need)
-            self._served[need] = trees_of(self.block, self.able[need])
+            self.able[need] = serving(self.block, need, fitting=True)
+            self._served[need] = self.block.trees_of(self.able[need])
             left = ~self._served[need]
             if left.any():
                 yield from failing(self.block, need, left)
@@ -93,13 +84,14 @@ class Walk:
         """Traits that the providers of the unsuffixed group are to have together."""
         spread = [need for need in self.plan.needs if need.is_spread]
         all_served = np.logical_and.reduce([self._served[need] for need in spread])
-        reached = np.concatenate([suitable(self.block, need) for need in spread])
+        reached = np.concatenate([serving(self.block, need, fitting=False) for need in spread])
         chosen = np.concatenate([self.able[need] for need in spread])
         for any_of in self.plan.collective:
             table = having(self.block, any_of)
-            missing = self._trees(reached) & ~self._trees(reached[table[self.block.traits[reached]]])
+            having_it = reached[table[self.block.traits[reached]]]
+            missing = self.block.trees_of(reached) & ~self.block.trees_of(having_it)
             yield Failing(trait_constraint("trait_missing", any_of), missing)
-            taken = all_served & ~self._trees(chosen[table[self.block.traits[chosen]]])
+            taken = all_served & ~self.block.trees_of(chosen[table[self.block.traits[chosen]]])
             yield Failing(trait_constraint("trait_taken", any_of), taken & ~missing)
 
     def _totals(self) -> Iterator[Failing]:
@@ -120,6 +112,3 @@ class Walk:
                 short = shortage(self.block, stocks, rows, parts, least)
                 yield Failing(asked.named(code), left & (short > 0), short * 1000 // least)
                 left = left & (short <= 0)
-
-    def _trees(self, providers: Places) -> Bools:
-        return trees_of(self.block, providers)
