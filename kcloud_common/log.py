@@ -8,14 +8,20 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime
-from typing import TextIO
+from functools import partial
+from typing import TextIO, TypeVar
+
+Result = TypeVar("Result")
 
 request_id: ContextVar[str] = ContextVar("kcloud_request_id", default="")
 """Set by the HTTP edge for one request, by a loop for one turn."""
+
+host: ContextVar[str] = ContextVar("kcloud_host", default="")
+"""Set by an agent for its threads: several may speak in one process."""
 
 HIDDEN = "***"
 _SECRET_NAME = re.compile(r"(password|passwd|secret|token|authorization|credential|cookie|private_key)", re.I)
@@ -38,6 +44,21 @@ def asked_by(identity: str) -> Iterator[None]:
         yield
     finally:
         request_id.reset(token)
+
+
+@contextmanager
+def spoken_on(name: str) -> Iterator[None]:
+    """Lines logged within, on this thread and on those that `alike` runs, carry that host."""
+    token = host.set(name)
+    try:
+        yield
+    finally:
+        host.reset(token)
+
+
+def alike(target: Callable[[], Result]) -> Callable[[], Result]:
+    """The same for another thread: what it logs there carries what would be carried here."""
+    return partial(copy_context().run, target)
 
 
 def configure(level: str = "info", form: str = "text", stream: TextIO | None = None) -> None:
@@ -64,7 +85,7 @@ def scrub(text: str) -> str:
 
 
 def facts(record: logging.LogRecord) -> dict[str, object]:
-    """What one line says, in order: time, level, logger, event, request id, then the event's own fields."""
+    """What one line says, in order: time, level, logger, event, request, host, then the event's own fields."""
     said: dict[str, object] = {
         "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname.lower(),
@@ -74,6 +95,8 @@ def facts(record: logging.LogRecord) -> dict[str, object]:
     current = request_id.get()
     if current:
         said["request_id"] = current
+    if speaker := host.get():
+        said["host"] = speaker
     for name, value in vars(record).items():
         if name not in _STANDARD and not name.startswith("_"):
             said[name] = HIDDEN if _SECRET_NAME.search(name) else _plain(value)

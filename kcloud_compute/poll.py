@@ -8,6 +8,7 @@ from random import Random
 from uuid import UUID
 
 from kcloud_common.errors import KcloudError, Unavailable
+from kcloud_common.log import alike
 from kcloud_common.wire import Assignment
 from kcloud_compute.api_client import ApiClient
 from kcloud_compute.backoff import Backoff
@@ -27,7 +28,7 @@ class AssignmentPoll:
         self._api, self._host_id, self._wait, self._arrived = api, host_id, wait, arrived
         self._stopping = threading.Event()
         self._latest: Assignment | None = None
-        self._thread = threading.Thread(target=self._run, name="kcloud-poll", daemon=True)
+        self._thread = threading.Thread(target=alike(self._run), name="kcloud-poll", daemon=True)
 
     def start(self) -> None:
         self._thread.start()

@@ -9,6 +9,7 @@ from random import Random
 from typing import Protocol
 
 from kcloud_common.errors import KcloudError, Unavailable
+from kcloud_common.log import alike
 from kcloud_common.wire import HostReport, ReportAck
 from kcloud_compute.backoff import Backoff
 from kcloud_compute.transport import Refused
@@ -44,7 +45,7 @@ class Reporter:
         self._due = 0.0
         self._sequence = 0
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="kcloud-report", daemon=True)
+        self._thread = threading.Thread(target=alike(self._run), name="kcloud-report", daemon=True)
 
     def start(self) -> None:
         self._thread.start()

@@ -2,7 +2,10 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
+
+from kcloud_common.log import alike
 
 Result = TypeVar("Result")
 
@@ -15,7 +18,9 @@ def at_once(deeds: Sequence[Callable[[], Result]]) -> list[Result]:
     def do(number: int) -> None:
         results[number] = deeds[number]()
 
-    others = [threading.Thread(target=do, args=(number,), daemon=True) for number in range(1, len(deeds))]
+    others = [
+        threading.Thread(target=alike(partial(do, number)), daemon=True) for number in range(1, len(deeds))
+    ]
     for thread in others:
         thread.start()
     do(0)

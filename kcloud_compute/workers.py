@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from kcloud_common.log import asked_by
+from kcloud_common.log import alike, asked_by
 from kcloud_common.wire import ServerWant
 from kcloud_compute.actions import Action, CutCard, OnDevice, Start, device_of
 from kcloud_compute.faults import Failure, failure, is_expected
@@ -224,6 +224,6 @@ def _asker(job: Job) -> str:
 
 
 def _daemon(target: Callable[[], None], name: str) -> threading.Thread:
-    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread = threading.Thread(target=alike(target), name=name, daemon=True)
     thread.start()
     return thread
