@@ -21,6 +21,7 @@ from uuid import UUID
 
 from hypervisor_drivers.driver import Driver, DriverError
 from kcloud_common.errors import KcloudError, PermanentError, Unavailable
+from kcloud_common.log import spoken_on
 from kcloud_common.wire import Assignment, HostSession
 from kcloud_compute import identity
 from kcloud_compute.api_client import ApiClient
@@ -30,6 +31,7 @@ from kcloud_compute.conf import ComputeConf
 from kcloud_compute.images import remove_unfinished
 from kcloud_compute.paths import StatePaths
 from kcloud_compute.poll import AssignmentPoll
+from kcloud_compute.sight import RETRY
 from kcloud_compute.statelock import StateLock
 from vfio.offer import parse_rule
 from vfio.sysfs import Sysfs
@@ -70,6 +72,7 @@ class Agent:
             raise ValueError(f"agent.host: {self.host!r} is not a host name")
         self._api = ApiClient(conf.agent.api_url, ca_file=conf.agent.ca_file, pause=self._pause)
         self._assignment: Assignment | None = None
+        self._turn_failed = ""
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._main, name="kcloud-agent", daemon=True)
@@ -110,6 +113,10 @@ class Agent:
     # --- the main thread -----------------------------------------------------------------------------
 
     def _main(self) -> None:
+        with spoken_on(self.host):
+            self._live()
+
+    def _live(self) -> None:
         try:
             self._run()
         except _Stopped:
@@ -120,7 +127,7 @@ class Agent:
         finally:
             self._api.close()
             self._lock.release()
-            log.info("agent_stopped", extra={"host": self.host})
+            log.info("agent_stopped")
             self.ended.set()
             self._news.set()
 
@@ -132,13 +139,13 @@ class Agent:
             self._conf, self._driver, self._sysfs, self._api, self._paths, self._rules, self._hooks, host_id
         )
         events = Events(wake=self._wake.set, accepted=self._accepted, replaced=self._replaced)
-        whole = assemble(given, capabilities, epoch, events)
-        remove_unfinished(self._paths)
+        whole = self._persist("state", lambda: assemble(given, capabilities, epoch, events))
+        self._persist("images", lambda: remove_unfinished(self._paths))
         poll = AssignmentPoll(self._api, host_id, self._conf.agent.poll_wait, self._assigned)
         self._driver.watch(self._wake.set)
         whole.reporter.start()
         poll.start()
-        log.info("agent_started", extra={"host": self.host, "host_id": str(host_id), "epoch": epoch})
+        log.info("agent_started", extra={"host_id": str(host_id), "epoch": epoch})
         try:
             self._take_turns(whole)
         finally:
@@ -165,16 +172,22 @@ class Agent:
         """Seconds until the next. A turn that fails must not take the agent, and all other servers, down."""
         try:
             due = whole.turns.take(assignment, time.monotonic())
-        except Exception:
-            log.exception("turn_failed")
-            due = _MOST_OFTEN
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            if why != self._turn_failed:
+                log.exception("turn_failed")
+            self._turn_failed = why
+            whole.turns.failed(why)
+            due = RETRY
+        else:
+            self._turn_failed = ""
         return max(_MOST_OFTEN, min(due, self._conf.agent.report_interval))
 
     # --- before the first turn -----------------------------------------------------------------------
 
     def _enrol(self) -> UUID:
         path, checkpoint = self._paths.identity, self._hooks.checkpoint
-        me = identity.prepare(path, self.host, checkpoint)
+        me = self._persist("identity", lambda: identity.prepare(path, self.host, checkpoint))
         token = Path(self._conf.agent.enrol_token)
         me = self._persist("enrolment", lambda: identity.enrol(me, path, self._api, token, checkpoint))
         assert me.host_id is not None  # noqa: S101 - what enrolling is for
@@ -189,13 +202,14 @@ class Agent:
             raise Unavailable(f"no session: {error}") from error
 
     def _persist(self, what: str, ask: Callable[[], Answer]) -> Answer:
-        """Ask until there is an answer; raise what no repetition would change."""
+        """Ask until there is an answer; raise what no repetition would change. A disk that is full may be
+        emptied."""
         backoff = Backoff(Random())  # noqa: S311 - jitter
         said = ""
         while not self._stopping.is_set():
             try:
                 return ask()
-            except (Unavailable, DriverError) as error:
+            except (Unavailable, DriverError, OSError) as error:
                 if str(error) != said:
                     said = str(error)
                     log.warning("waiting", extra={"for": what, "reason": said})

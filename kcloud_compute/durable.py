@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 Checkpoint = Callable[[str], None]
@@ -17,16 +18,22 @@ def no_checkpoint(name: str) -> None:
 
 
 def write(path: Path, data: bytes, *, mode: int = 0o600, checkpoint: Checkpoint = no_checkpoint) -> None:
-    """Replace the file. The unfinished copy has a fixed name: a killed writer leaves at most one."""
+    """Replace the file. The unfinished copy has a fixed name: a killed writer leaves at most one, and one
+    whose disk is full leaves none."""
     unfinished = unfinished_copy(path)
     unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    checkpoint(f"{path.name} written")
-    publish(unfinished, path)
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        checkpoint(f"{path.name} written")
+        publish(unfinished, path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
     checkpoint(f"{path.name} in place")
 
 

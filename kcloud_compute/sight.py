@@ -23,6 +23,7 @@ from kcloud_compute.inventory import (
 )
 from kcloud_compute.observe import Senses, observe
 from kcloud_compute.observed import Observed
+from kcloud_compute.storage import Storage
 from vfio.errors import SysfsError
 from vfio.health import Errors, Reading
 from vfio.scan import boot_id
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 RETRY = 2.0
 """Seconds between looks at a host that can't be seen whole; the hypervisor's return also wakes the agent."""
+
+_TO_CUT = "layout: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Sight:
         self.inventory = Inventory()
         self.problems: tuple[str, ...] = ()
         """What keeps this host from taking new servers."""
+        self._storage = Storage(senses.paths.root)
         self._rescan_at = 0.0
         self._network_up = False
         self._layout: LayoutWant | None = None
@@ -73,6 +77,10 @@ class Sight:
         """By name, as last seen; None before the devices could be read at all."""
         return self.inventory.slices if self._scanned else None
 
+    def doubt_storage(self) -> None:
+        """Something has failed, and it may be the agent's own disk."""
+        self._storage.doubt()
+
     def rescan(self) -> None:
         """Bindings have changed: scan at the next look."""
         self._rescan_at = 0.0
@@ -90,12 +98,14 @@ class Sight:
         if layout != self._layout:
             self._layout, self._refused = layout, {}
             self.rescan()
-        self._scan(now, problems)
+        self._look_at_devices(now, problems)
         if self.inventory.to_cut:
             self.inventory = keep_claimed(self.inventory, claimed, self._view.looking.slicer.plan)
         if cutting := [decision.card.name for decision in self.inventory.to_cut]:
             # New guests would come to cards that are not what placement thinks they are.
-            problems.append(f"layout: {', '.join(cutting)} to be cut first")
+            problems.append(f"{_TO_CUT}{', '.join(cutting)} to be cut first")
+        if trouble := self._storage.problem():
+            problems.append(trouble)
         observed = None
         try:
             observed = observe(self._senses, self.inventory, consoles)
@@ -110,6 +120,14 @@ class Sight:
         self._tell(tuple(problems))
         return observed
 
+    def _look_at_devices(self, now: float, problems: list[str]) -> None:
+        try:
+            self._scan(now, problems)
+        except OSError as error:
+            # Of the agent's own files. What was seen before counts until they can be read and written.
+            self.doubt_storage()
+            problems.append(f"devices: {error}")
+
     def _scan(self, now: float, problems: list[str]) -> None:
         if now < self._rescan_at:
             return
@@ -121,7 +139,7 @@ class Sight:
             problems.append(f"devices: {error}")
             return
         log_refusals(self.inventory.refusals, fresh.refusals)
-        log_drift(self.inventory.unsettled, fresh.unsettled)
+        log_drift(_drifts(self.inventory), _drifts(fresh))
         self._tell_layouts()
         # A card that is asleep or dead has not lost its number.
         serials = {name: number for name, number in self.inventory.serials.items() if name in fresh.health}
@@ -171,10 +189,15 @@ class Sight:
         self._damage = found if observed else self._damage
 
     def _tell(self, problems: tuple[str, ...]) -> None:
+        """Cards that are to be cut are nobody's trouble, although new servers must wait for them."""
         if problems != self.problems:
-            log.log(
-                logging.WARNING if problems else logging.INFO,
-                "host_troubled" if problems else "host_well",
-                extra={"problems": "; ".join(problems)},
-            )
+            waits = all(problem.startswith(_TO_CUT) for problem in problems)
+            event = "host_waits" if problems and waits else "host_troubled" if problems else "host_well"
+            facts = {"problems": "; ".join(problems)} if problems else {}
+            log.log(logging.INFO if waits else logging.WARNING, event, extra=facts)
         self.problems = problems
+
+
+def _drifts(inventory: Inventory) -> dict[str, str]:
+    """Of cards that stay as they are, although a layout wants them otherwise."""
+    return {each.card.name: each.drift for each in inventory.decisions if each.drift}

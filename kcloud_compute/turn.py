@@ -86,9 +86,9 @@ class Turns:
         parts = self._parts
         # Who works now is left alone this turn, even if done a moment later: what is seen may be older.
         working, cutting = parts.workers.steps(), parts.workers.cutting()
+        parts.sight.hold(bool(cutting))
         self._note_outcomes(assignment, now)
-        while parts.accepted:
-            parts.devices.accepted(*parts.accepted.popleft())
+        self._note_accepted()
         assigned = {want.id for want in assignment.servers}
         parts.ledger.keep_only(assigned)
         self._consoles = {id: count for id, count in self._consoles.items() if id in assigned}
@@ -112,6 +112,21 @@ class Turns:
         due = min(parts.ledger.next_try(now, busy), parts.addresses.due(now), self._pauses.due(now))
         return min(due, RETRY) if parts.sight.problems else due
 
+    def _note_accepted(self) -> None:
+        """What cannot be written down now is told to the control plane once more."""
+        parts = self._parts
+        try:
+            while parts.accepted:
+                parts.devices.accepted(*parts.accepted[0])
+                parts.accepted.popleft()
+        except OSError:
+            parts.sight.doubt_storage()  # which tells
+
+    def failed(self, why: str) -> None:
+        """The last turn ended early, and its successors may: what was reported stands no longer for all."""
+        self._parts.sight.doubt_storage()
+        self._telling.trouble((f"agent: a turn failed: {why}",))
+
     # --- what ended ----------------------------------------------------------------------------------
 
     def _note_outcomes(self, assignment: Assignment, now: float) -> None:
@@ -129,6 +144,7 @@ class Turns:
 
     def _note_failure(self, outcome: Outcome, failure: Failure, now: float) -> None:
         job = outcome.job
+        self._parts.sight.doubt_storage()
         if job.want is not None:
             self._parts.ledger.failed(job.want, failure, now)
             standing = self._parts.ledger.of(job.want.id)

@@ -6,6 +6,7 @@ Records of version 1 (before there were slices) still read; version 2 adds the s
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -138,11 +139,16 @@ def make_folder(folder: Path) -> None:
 def write_whole(target: Path, text: str) -> None:
     """The file has all of the text or is what it was, also after a power cut."""
     unfinished = target.with_suffix(_UNFINISHED)
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(target)
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(target)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
     _sync(target.parent)
 
 

@@ -3,6 +3,7 @@
 Every run begins at the first step: after a stop at any line the next run does all of it again.
 """
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -144,6 +145,9 @@ class _Run:
         except NotYet:
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _DISK_FULL:
+                # Of the agent's own files: the kernel's refusals are SysfsErrors.
+                raise NotYet(f"{planned.step}: {error}") from error
             # Whatever it is, and were it a mistake of ours: the device is not known to be clean.
             why = str(error) if isinstance(error, _EXPECTED) else f"{type(error).__name__}: {error}"
             self.done.append(ended(planned.method, Outcome.FAILED, why))
@@ -211,4 +215,5 @@ class _Run:
         return self._means.recreate()
 
 
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _EXPECTED = (SysfsError, BindingError, NoReset, StillWrong)
