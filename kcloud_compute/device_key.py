@@ -1,8 +1,8 @@
 """The ed25519 key with which this host signs certificates: made once, kept in its state directory, mode 0600.
 
 It is never made anew in place of one that can't be read: that is for a person to decide. One that is gone is
-made anew, and loudly so where certificates had been signed: they stay good, for the control plane keeps the keys
-that a host has shown, but somebody or something has taken a private key from this host.
+made anew, and loudly so where certificates had been signed: they stay good, for the control plane keeps what
+keys a host has shown, but somebody or something has taken a private one.
 """
 
 import logging
@@ -28,8 +28,8 @@ class KeyUnusable(PermanentError):
 
 _PUT_BACK = "put the old one back, or move this away, and the agent makes a new one (docs/certificates.md)"
 _MEND = (
-    "find out who took it, for certificates can be signed with it in this host's name; if you have the old file, "
-    "you may put it back while the agent is stopped: what was signed meanwhile stays good"
+    "find out who took it, for certificates can be signed with it in this host's name; if you have the old "
+    "file, you may put it back while the agent is stopped: what was signed meanwhile stays good"
 )
 
 
