@@ -1,7 +1,6 @@
 """Servers over HTTP: create, list, show, rename, delete, metadata."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 
@@ -9,6 +8,7 @@ from kcloud_api.compute import bodies, policies, query, reading, service, versio
 from kcloud_api.compute.records import ServerPage, ServerRecord
 from kcloud_api.http.context import Caller, CallerDep
 from kcloud_api.http.microversions import version_of
+from kcloud_api.http.paging import next_links
 from kcloud_api.http.policy import allow, may
 from kcloud_api.http.transaction import SessionDep
 from kcloud_api.network.service import PortRecord, ports_of
@@ -162,12 +162,5 @@ def _page(request: Request, session: SessionDep, caller: Caller, rules: tuple[st
 
 def _next(request: Request, page: ServerPage) -> dict[str, Any]:
     """The link to the next page, when there is one."""
-    if not page.more or not page.servers:
-        return {}
-    params = {**request.query_params, "marker": str(page.servers[-1].id)}
-    href = f"{str(request.base_url).rstrip('/')}/v2.1/{_listed(request)}?{urlencode(params)}"
-    return {"servers_links": [{"rel": "next", "href": href}]}
-
-
-def _listed(request: Request) -> str:
-    return "servers/detail" if request.url.path.endswith("/detail") else "servers"
+    links = next_links(request, page.servers[-1].id if page.more and page.servers else None)
+    return {"servers_links": links} if links else {}

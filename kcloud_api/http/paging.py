@@ -1,4 +1,4 @@
-"""Pages of kcloud's own lists, in Nova's manner: `limit` and `marker` in, a link to the next page out."""
+"""Pages of lists in Nova's manner: `limit` and `marker` in, a link to the next page out."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -28,7 +28,7 @@ def _paging(
 PagingDep = Annotated[Paging, Depends(_paging)]
 
 
-def next_links(request: Request, last: UUID | None) -> list[dict[str, str]]:
+def next_links(request: Request, last: UUID | str | None) -> list[dict[str, str]]:
     """A link to the page after `last`; none where there is no more."""
     if last is None:
         return []

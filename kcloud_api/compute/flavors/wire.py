@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from fastapi import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from kcloud_api.compute.flavors.service import FlavorRecord
 from kcloud_api.compute.names import Name
+from kcloud_api.http.paging import next_links
 
 MAX_INT = 2**31 - 1
 
@@ -110,8 +110,4 @@ def flavor_summary(request: Request, record: FlavorRecord) -> dict[str, Any]:
 
 def next_link(request: Request, shown: Sequence[str], limit: int) -> list[dict[str, str]]:
     """A link to the page after this one, if this one is full."""
-    if not shown or len(shown) < limit:
-        return []
-    rest = [(key, value) for key, value in request.query_params.multi_items() if key != "marker"]
-    query = urlencode([*rest, ("marker", shown[-1])])
-    return [{"rel": "next", "href": f"{str(request.url).partition('?')[0]}?{query}"}]
+    return next_links(request, shown[-1] if shown and len(shown) >= limit else None)
