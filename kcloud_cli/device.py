@@ -156,6 +156,7 @@ def _fetched(options: argparse.Namespace) -> Mapping[str, Any]:
         "certificates": [each for page in pages for each in page["certificates"]],
         "about": [each for page in pages for each in page["about"]],
         "keys": list(keys.values()),
+        "anchors": [each for page in pages for each in page.get("anchors", ())],
     }
 
 

@@ -6,15 +6,15 @@ Works on text alone, so that it needs no cloud: certificates and keys may have b
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from uuid import UUID
 
 from kcloud_cli.tables import columns
-from kcloud_common.certificate import Certificate
+from kcloud_common.certificate import NO_CERTIFICATE, Certificate
 from kcloud_common.errors import BadRequest
-from kcloud_common.signing import Keys, fingerprint, read_chain, verify_chain
+from kcloud_common.signing import Anchor, Keys, fingerprint, read_chain, verify_chain
 
 GOOD, BROKEN, UNREADABLE = 0, 1, 2
 """Exit statuses: all is right; the chain was altered or is not whole; there is nothing to verify."""
@@ -32,20 +32,24 @@ def verify(certificates: bytes | str, keys: bytes | str, *, whole: bool = True) 
     `keys`: the same answer, or JSON of each host's id and its public keys. `whole`: each chain must begin
     with its first, and have no gaps; a tenant sees only the pieces of its own leases."""
     try:
-        chains, known = _chains(certificates), read_keys(keys)
+        chains, known, anchors = _chains(certificates), read_keys(keys), _anchors(certificates)
     except BadRequest as error:
         return Answer(f"cannot verify: {error.message}", UNREADABLE)
     if not chains:
         return Answer("cannot verify: there are no certificates", UNREADABLE)
     pieces = chains if whole else [piece for chain in chains for piece in _pieces(chain)]
-    problems = [problem for piece in pieces for problem in verify_chain(piece, known, whole=whole)]
+    problems = [
+        problem
+        for piece in pieces
+        for problem in verify_chain(piece, known, whole=whole, anchors=_of(piece, anchors))
+    ]
     every = [certificate for chain in chains for certificate in chain]
     problems += _doubled(every)
     if problems:
         return Answer("\n".join([_table(every), "", *problems, "", "NOT VERIFIED"]), BROKEN)
-    return Answer(
-        "\n".join([_table(every), "", f"verified: {_count(len(every))}, {_how(chains, whole)}"]), GOOD
-    )
+    begins = [_beginning(chain, _of(chain, anchors)) for chain in chains] if whole else []
+    verdict = f"verified: {_count(len(every))}, {_how(chains, whole)}"
+    return Answer("\n".join([_table(every), "", verdict, *filter(None, begins)]), GOOD)
 
 
 def shown(certificates: bytes | str) -> str:
@@ -115,6 +119,43 @@ def _numbers(raw: object, count: int) -> list[int]:
     if len(numbers) != count:
         raise BadRequest("`about` must say of each certificate to which chain it belongs")
     return numbers
+
+
+Device = tuple[UUID, str]
+
+
+def _anchors(text: bytes | str) -> Mapping[Device, Collection[Anchor]]:
+    """Where chains begin, by host and device, as the API says. BadRequest."""
+    raw = json.loads(text)
+    listed = raw.get("anchors", []) if isinstance(raw, dict) else []
+    found: dict[Device, list[Anchor]] = {}
+    for each in listed if isinstance(listed, list) else [None]:
+        match each:
+            case {"host_id": str(host), "device": str(device), "sequence": int(last), "hash": str(hash_)}:
+                reason = each.get("reason") if isinstance(each, dict) else ""
+                anchor = Anchor(last, hash_, str(reason))
+                found.setdefault((_host(host), device), []).append(anchor)
+            case _:
+                raise BadRequest("`anchors` must say host_id, device, sequence and hash of each")
+    return found
+
+
+def _of(chain: Sequence[Certificate], anchors: Mapping[Device, Collection[Anchor]]) -> Collection[Anchor]:
+    return anchors.get((chain[0].host_id, chain[0].device), ())
+
+
+def _beginning(chain: Sequence[Certificate], anchors: Collection[Anchor]) -> str:
+    """From where on it is verified; empty where that is its first."""
+    first = chain[0]
+    if first.previous == NO_CERTIFICATE:
+        return ""
+    why = {anchor.reason for anchor in anchors if anchor.hash == first.previous}
+    words = "were pruned" if "pruned" in why else "are not known to this cloud"
+    before = _count(first.sequence - 1)
+    return (
+        f"{first.device}: verified from number {first.sequence} on; the {before} before it {words}, and that"
+        " is signed by nobody"
+    )
 
 
 def _doubled(every: Sequence[Certificate]) -> list[str]:

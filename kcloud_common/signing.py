@@ -6,6 +6,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from uuid import UUID
 
@@ -18,6 +19,15 @@ Keys = Mapping[UUID, Collection[str]]
 """The public keys of each host, as its reports named them: the one of today, and older ones."""
 
 _UNSIGNED = "0" * 128
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where what is kept of a chain begins: after the certificate of this number and hash. Unsigned."""
+
+    sequence: int
+    hash: str
+    reason: str = ""
 
 
 def canonical(certificate: Certificate) -> bytes:
@@ -64,16 +74,20 @@ def verify(certificate: Certificate) -> bool:
     return True
 
 
-def verify_chain(certificates: Sequence[Certificate], keys: Keys, *, whole: bool = True) -> list[str]:
+def verify_chain(
+    certificates: Sequence[Certificate], keys: Keys, *, whole: bool = True, anchors: Collection[Anchor] = ()
+) -> list[str]:
     """What is wrong with one device's certificates, oldest first; nothing when all is right.
 
     `whole`: they must begin with the device's first. Without it a piece of a chain passes too, as a tenant
-    sees it. That the newest were left out can be seen only by who knows how many there are.
+    sees it. `anchors`: after which they may begin, too. That the newest were left out can be seen only by
+    who knows how many there are.
     """
     problems = [problem for certificate in certificates for problem in _alone(certificate, keys)]
     if whole and certificates:
         first = certificates[0]
-        if first.sequence != 1 or first.previous != NO_CERTIFICATE:
+        begins = {(1, NO_CERTIFICATE), *((anchor.sequence + 1, anchor.hash) for anchor in anchors)}
+        if (first.sequence, first.previous) not in begins:
             problems.append(f"{_name(first)}: the chain does not begin with the device's first certificate")
     for before, after in pairwise(certificates):
         problems += _joint(before, after)

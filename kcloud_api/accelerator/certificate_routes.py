@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 
 from kcloud_api.accelerator import policies, service
-from kcloud_api.accelerator.records import CertificateQuery, CertificateRecord, HostKey
+from kcloud_api.accelerator.records import CertificateQuery, CertificateRecord, ChainAnchor, HostKey
 from kcloud_api.caller import Caller
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.paging import PagingDep, next_links
@@ -67,11 +67,15 @@ def _whose(request: Request, caller: Caller) -> str | None:
 def _answer(request: Request, session: SessionDep, wanted: CertificateQuery) -> dict[str, Any]:
     found, more = service.certificate_page(session, wanted)
     keys = service.host_keys(session, {each.certificate.host_id for each in found})
+    # A tenant sees pieces of chains, which begin anywhere.
+    all_of_them = wanted.project_id is None and wanted.server_id is None
+    anchors = service.anchors_of(session, {each.device_id for each in found}) if all_of_them else ()
     links = {"certificates_links": next_links(request, found[-1].id)} if more else {}
     return {
         "certificates": [each.certificate.model_dump(mode="json") for each in found],
         "about": [_about(each) for each in found],
         "keys": [_key(key) for key in keys],
+        **({"anchors": [anchor_view(anchor) for anchor in anchors]} if anchors else {}),
         **links,
     }
 
@@ -86,6 +90,20 @@ def _about(record: CertificateRecord) -> dict[str, Any]:
         "chain": record.chain,
         "hash": record.hash,
         "received_at": record.received_at.isoformat().replace("+00:00", "Z"),
+    }
+
+
+def anchor_view(anchor: ChainAnchor) -> dict[str, Any]:
+    """Where what is kept of a chain begins: nobody signed that."""
+    return {
+        "host_id": str(anchor.host_id),
+        "device": anchor.device,
+        "device_id": str(anchor.device_id),
+        "chain": anchor.chain,
+        "sequence": anchor.sequence,
+        "hash": anchor.hash,
+        "reason": anchor.reason,
+        "made_at": anchor.made_at.isoformat().replace("+00:00", "Z"),
     }
 
 

@@ -2,22 +2,23 @@
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-from sqlalchemy import and_, func
+from sqlalchemy import and_, bindparam, func, update
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator.chains import Known, fault_of, repeats
-from kcloud_api.accelerator.tables import CertificateRow, DeviceRow, HostKeyRow, LeaseRow
+from kcloud_api.accelerator.tables import AnchorRow, CertificateRow, DeviceRow, HostKeyRow, LeaseRow
 from kcloud_api.db.columns import utcnow
-from kcloud_common.certificate import Certificate, Occasion
+from kcloud_common.certificate import NO_CERTIFICATE, Certificate, Occasion
 from kcloud_common.signing import fingerprint
 from kcloud_common.wire import ChainHead
 
 log = logging.getLogger(__name__)
 
+UNKNOWN = "unknown"
 MOST_KEYS = 64
 """Of one host: one that shows a new key each time must not fill the database, and its tenants' answers."""
 
@@ -30,6 +31,8 @@ class Book:
     newest: Mapping[tuple[UUID, int], Certificate]
     """By device and chain."""
     leases: Mapping[UUID, LeaseRow]
+    superseded: list[dict[str, object]] = field(default_factory=list)
+    """The newest until now of the chains that grew."""
 
 
 def book(session: Session, host_id: UUID, key: str, certificates: Mapping[UUID, Certificate]) -> Book:
@@ -57,7 +60,10 @@ def take(session: Session, row: DeviceRow, certificate: Certificate, book: Book,
     it. `burnt_in`: it comes with the word that the burn-in is done which an operator has asked for. Safe to
     repeat."""
     last = book.newest.get((row.id, row.chain))
-    known = Known(row.host_id, row.name, row.vendor_id, row.product_id, row.generation, book.keys, last)
+    known = Known(
+        row.host_id, row.name, row.vendor_id, row.product_id, row.generation, book.keys, last,
+        before=_given_up(row, book),
+    )  # fmt: skip
     if repeats(certificate, known):
         return
     fault = fault_of(certificate, known)
@@ -67,10 +73,39 @@ def take(session: Session, row: DeviceRow, certificate: Certificate, book: Book,
         log.warning("certificate_refused", extra={**facts, "reason": fault})
         return
     _keep(session, row, certificate, book)
+    if last is None:
+        _begin(session, row, certificate)
+    else:
+        book.superseded.append(
+            {"of": row.id, "number": row.chain, "last": last.sequence, "at": utcnow()}
+        )  # fmt: skip
     # A host that has forgotten its leases numbers them anew. But a burn-in that was asked for came after all
     # of them, for while it is asked for no lease begins.
     after_all = certificate.occasion is Occasion.BURN_IN and burnt_in
     row.certified_generation = row.begun_generation if after_all else certificate.generation
+
+
+def _given_up(row: DeviceRow, book: Book) -> Certificate | None:
+    chains = [chain for id_, chain in book.newest if id_ == row.id and chain < row.chain]
+    return book.newest[row.id, max(chains)] if chains else None
+
+
+def close(session: Session, book: Book) -> None:
+    """Write down which certificates were followed by others: from now on they grow old."""
+    if book.superseded:
+        session.flush()
+        session.connection().execute(_SUPERSEDE, book.superseded)
+
+
+_SUPERSEDE = (
+    update(CertificateRow)
+    .where(
+        col(CertificateRow.device_id) == bindparam("of"),
+        col(CertificateRow.chain) == bindparam("number"),
+        col(CertificateRow.sequence) == bindparam("last"),
+    )
+    .values(superseded_at=bindparam("at"))
+)
 
 
 def head(session: Session, row: DeviceRow) -> ChainHead | None:
@@ -123,3 +158,15 @@ def _keep(session: Session, row: DeviceRow, certificate: Certificate, book: Book
             hash=fingerprint(certificate), body=certificate.model_dump(mode="json"), received_at=utcnow(),
         )
     )  # fmt: skip
+
+
+def _begin(session: Session, row: DeviceRow, certificate: Certificate) -> None:
+    """Say so, if the first that is known of a chain is not its first."""
+    if (certificate.sequence, certificate.previous) != (1, NO_CERTIFICATE):
+        session.merge(
+            AnchorRow(
+                device_id=row.id, chain=row.chain, host_id=row.host_id, device=row.name,
+                sequence=certificate.sequence - 1, hash=certificate.previous, reason=UNKNOWN,
+                made_at=utcnow(),
+            )
+        )  # fmt: skip

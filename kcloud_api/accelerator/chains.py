@@ -20,6 +20,8 @@ class Known:
     keys: Collection[str]
     """Those of its host, old and new."""
     last: Certificate | None
+    before: Certificate | None = None
+    """The newest of the chain that an operator had given up for this one."""
 
 
 def repeats(certificate: Certificate, known: Known) -> bool:
@@ -35,6 +37,13 @@ def fault_of(certificate: Certificate, known: Known) -> str:
     if certificate.generation > known.generation:
         lease = certificate.generation
         return f"its certificate was refused: it is of lease {lease}, which was never given"
+    if known.last is None and known.before is not None and not _is_newer(certificate, known.before):
+        return "its certificate was refused: it is none of the chain that was begun anew, but older"
     chain = [certificate] if known.last is None else [known.last, certificate]
     problems = verify_chain(chain, {known.host_id: known.keys}, whole=False)
     return f"its certificate was refused: {problems[0]}" if problems else ""
+
+
+def _is_newer(certificate: Certificate, before: Certificate) -> bool:
+    """Of a chain without a beginning only the time tells what is repeated out of the one before."""
+    return certificate.issued_at >= before.issued_at and fingerprint(certificate) != fingerprint(before)

@@ -6,22 +6,21 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from kcloud_api.accelerator.claiming import claim_record
 from kcloud_api.accelerator.inventory import MISSING
 from kcloud_api.accelerator.records import (
     CardPlace,
     CardRecord,
-    CertificateQuery,
-    CertificateRecord,
     DeviceQuery,
     DeviceRecord,
-    HostKey,
     Link,
 )
-from kcloud_api.accelerator.tables import CardRow, CertificateRow, ClaimRow, DeviceRow, HostKeyRow, LeaseRow
-from kcloud_common.certificate import Certificate
+from kcloud_api.accelerator.tables import (
+    CardRow,
+    ClaimRow,
+    DeviceRow,
+)
 from kcloud_common.errors import BadRequest
 from kcloud_common.wire import DeviceState
 
@@ -128,75 +127,12 @@ def cards_of(session: Session, host_id: UUID) -> tuple[CardRecord, ...]:
     return tuple(map(card_record, rows))
 
 
-def certificate_page(
-    session: Session, wanted: CertificateQuery
-) -> tuple[tuple[CertificateRecord, ...], bool]:
-    """Certificates by device, oldest first, and whether more follow. BadRequest for a marker that the list
-    does not have."""
-    statement = _narrowed(select(CertificateRow), wanted)
-    if wanted.marker is not None:
-        marked = _narrowed(select(CertificateRow), wanted).where(CertificateRow.id == wanted.marker)
-        last = session.exec(marked).first()
-        if last is None:
-            raise no_marker(wanted.marker)
-        one, two, three = (
-            col(CertificateRow.device_id), col(CertificateRow.chain), col(CertificateRow.sequence)
-        )  # fmt: skip
-        in_chain = and_(one == last.device_id, two == last.chain, three > last.sequence)
-        later = and_(one == last.device_id, two > last.chain)
-        statement = statement.where(or_(one > last.device_id, later, in_chain))
-    ordered = statement.order_by(
-        col(CertificateRow.device_id), col(CertificateRow.chain), col(CertificateRow.sequence)
-    )
-    rows = session.exec(ordered.limit(wanted.limit + 1)).all()
-    return tuple(map(_certificate_record, rows[: wanted.limit])), len(rows) > wanted.limit
-
-
-def has_leased(session: Session, device_id: UUID, project_id: str | None) -> bool:
-    """Whether the project has, or ever had, a lease of the device; with None whether it is known at all."""
-    if project_id is None:
-        certified = select(CertificateRow.id).where(CertificateRow.device_id == device_id).limit(1)
-        return session.get(DeviceRow, device_id) is not None or session.exec(certified).first() is not None
-    leased = select(LeaseRow.id).where(LeaseRow.device_id == device_id, LeaseRow.project_id == project_id)
-    return session.exec(leased.limit(1)).first() is not None
-
-
-def host_keys(session: Session, host_ids: Collection[UUID]) -> tuple[HostKey, ...]:
-    """All keys that these hosts have shown, oldest first."""
-    rows = session.exec(
-        select(HostKeyRow)
-        .where(col(HostKeyRow.host_id).in_(list(host_ids)))
-        .order_by(col(HostKeyRow.host_id), col(HostKeyRow.first_seen), col(HostKeyRow.key))
-    )
-    return tuple(HostKey(row.host_id, row.key, row.first_seen) for row in rows)
-
-
 def no_marker(marker: UUID) -> BadRequest:
     return BadRequest(f"marker [{marker}] not found", field="marker")
 
 
 def _is_present() -> ColumnElement[bool]:
     return or_(col(DeviceRow.state) != MISSING, col(ClaimRow.id).is_not(None))
-
-
-def _narrowed(
-    statement: SelectOfScalar[CertificateRow], wanted: CertificateQuery
-) -> SelectOfScalar[CertificateRow]:
-    if wanted.project_id is not None:
-        statement = statement.where(CertificateRow.project_id == wanted.project_id)
-    if wanted.device_id is not None:
-        statement = statement.where(CertificateRow.device_id == wanted.device_id)
-    if wanted.server_id is not None:
-        statement = statement.where(CertificateRow.server_id == wanted.server_id)
-    return statement
-
-
-def _certificate_record(row: CertificateRow) -> CertificateRecord:
-    return CertificateRecord(
-        id=row.id, device_id=row.device_id, chain=row.chain, server_id=row.server_id,
-        project_id=row.project_id, hash=row.hash, certificate=Certificate.model_validate(row.body),
-        received_at=row.received_at,
-    )  # fmt: skip
 
 
 def card_record(row: CardRow) -> CardRecord:

@@ -150,6 +150,21 @@ class CertificateRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainAnchor:
+    """Where what is kept of a device's chain begins: after the certificate of this number and hash."""
+
+    device_id: UUID
+    chain: int
+    host_id: UUID
+    device: str
+    sequence: int
+    hash: str
+    reason: str
+    """`pruned`, or `unknown`: this cloud never had it."""
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HostKey:
     host_id: UUID
     key: str

@@ -53,16 +53,20 @@ def add(session: Session, devices: Iterable[DeviceReport]) -> None:
     session.connection().execute(statement, values)
 
 
+def any_unused(session: Session) -> bool:
+    """Whether `forget_unused` would find one."""
+    return session.exec(select(ShapeRow.id).where(~_is_used()).limit(1)).first() is not None
+
+
 def forget_unused(session: Session, most: int) -> int:
     """Forget at most so many of those that no device has; how many went. Those that a report is just about
     to use stay: it holds them (see `add`)."""
-    used = exists().where(col(DeviceRow.shape_id) == col(ShapeRow.id))
-    free = select(ShapeRow.id).where(~used).order_by(col(ShapeRow.id)).limit(most)
+    free = select(ShapeRow.id).where(~_is_used()).order_by(col(ShapeRow.id)).limit(most)
     ids = session.exec(free.with_for_update(skip_locked=True)).all()
     if not ids:
         return 0
     # Asked again: what was committed before the lock was got is visible only to a new statement.
-    return session.exec(delete(ShapeRow).where(col(ShapeRow.id).in_(ids), ~used)).rowcount
+    return session.exec(delete(ShapeRow).where(col(ShapeRow.id).in_(ids), ~_is_used())).rowcount
 
 
 def page(session: Session, *, limit: int, marker: UUID | None) -> tuple[tuple[Shape, ...], bool]:
@@ -87,6 +91,10 @@ def of_classes(session: Session, classes: Iterable[str]) -> dict[str, list[Shape
     for row in rows:
         found.setdefault(row.resource_class, []).append(_shape(row))
     return found
+
+
+def _is_used() -> ColumnElement[bool]:
+    return exists().where(col(DeviceRow.shape_id) == col(ShapeRow.id))
 
 
 def _is_there() -> ColumnElement[bool]:

@@ -75,6 +75,7 @@ def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport
         changed = changed or told != _placement_facts(row)
     changed = changed or any(row.state != MISSING for row in rows.values())
     _vanish(session, list(rows.values()), host)
+    certifying.close(session, book)
     session.flush()
     return changed
 

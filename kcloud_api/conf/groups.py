@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from kcloud_api.conf.accelerator import AcceleratorConf
 from kcloud_api.conf.api import ApiConf
 from kcloud_api.conf.bus import BusConf
 from kcloud_api.conf.compute import ComputeConf
@@ -15,6 +16,7 @@ from kcloud_api.conf.scheduler import SchedulerConf
 from kcloud_common.config import Conf, load
 
 GROUPS: Mapping[str, type] = {
+    "accelerator": AcceleratorConf,
     "api": ApiConf,
     "bus": BusConf,
     "compute": ComputeConf,

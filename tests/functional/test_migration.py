@@ -15,7 +15,7 @@ from sqlalchemy import TextClause, Uuid, bindparam, inspect, text
 from sqlmodel import SQLModel, select
 
 from kcloud_api.accelerator import service as accelerator
-from kcloud_api.accelerator.tables import LeaseRow
+from kcloud_api.accelerator.tables import CertificateRow, LeaseRow
 from kcloud_api.conf.placement import PlacementConf
 from kcloud_api.db.engine import Database, make_engine
 from kcloud_api.db.migration import (
@@ -28,6 +28,7 @@ from kcloud_api.db.migration import (
     upgrade,
 )
 from kcloud_api.db.modules import modules_named
+from kcloud_api.hosts.tables import HostRow
 from kcloud_api.placement import listing, providers
 from kcloud_api.placement.query import provider_query
 from kcloud_api.placement.snapshot.keeper import Keeper
@@ -207,6 +208,72 @@ def test_whole_cards_of_the_third_step_are_their_own_slices_on_sqlite(sqlite: st
 @pytest.mark.postgres
 def test_whole_cards_of_the_third_step_are_their_own_slices_on_postgresql(postgres: str) -> None:
     check_devices_of_the_third_step(postgres)
+
+
+def check_certificates_of_the_sixth_step(url: str) -> None:
+    """A chain of three, a lease that is over, and a host whose reports are numbered."""
+    host, device, lease = (uuid4() for _ in range(3))
+    engine = make_engine(url)
+    try:
+        with engine.begin() as connection:
+            command.upgrade(alembic_config(connection), "0006")
+        with engine.begin() as connection:
+            for number in (1, 2, 3):
+                ids = {"id": uuid4(), "device": device, "host": host}
+                connection.execute(certificate_row(), {**ids, "sequence": number, "hash": f"{number:064}"})
+            connection.execute(lease_row(), {"id": lease, "device": device, "server": uuid4()})
+            connection.execute(host_row(), {"id": host})
+    finally:
+        engine.dispose()
+    upgrade(url)
+    assert differences(url) == []
+    database = Database(url)
+    try:
+        with database.transaction() as session:
+            rows = session.exec(select(CertificateRow).order_by(CertificateRow.sequence)).all()  # type: ignore[arg-type]
+            assert [row.superseded_at is None for row in rows] == [False, False, True]
+            session.exec(select(HostRow)).one().last_sequence = 2**40
+            assert accelerator.has_leased(session, device, "tenant")
+            ages = accelerator.Ages(certificates=0, leases=0)
+            assert accelerator.any_old(session, ages)
+            accelerator.forget_old(session, ages)
+            (anchor,) = accelerator.anchors_of(session, [device])
+            assert (anchor.sequence, anchor.hash) == (2, f"{2:064}")
+            assert session.exec(select(LeaseRow)).all() == []
+    finally:
+        database.close()
+
+
+def certificate_row() -> TextClause:
+    return text(
+        "INSERT INTO accelerator_certificate (id, device_id, chain, sequence, host_id, generation, hash, "
+        "body, received_at) VALUES (:id, :device, 0, :sequence, :host, :sequence, :hash, "
+        "'{\"device\": \"pci_1\"}', '2026-11-20 00:00:00')"
+    ).bindparams(*(bindparam(name, type_=Uuid()) for name in ("id", "device", "host")))
+
+
+def lease_row() -> TextClause:
+    return text(
+        "INSERT INTO accelerator_lease (id, device_id, server_id, project_id, generation, began_at, "
+        "ended_at) VALUES (:id, :device, :server, 'tenant', 1, '2026-11-19 00:00:00', '2026-11-20 00:00:00')"
+    ).bindparams(*(bindparam(name, type_=Uuid()) for name in ("id", "device", "server")))
+
+
+def host_row() -> TextClause:
+    return text(
+        "INSERT INTO hosts_host (id, name, secret_sha256, epoch, last_sequence, last_seen, state, enabled, "
+        "report, report_digest, problems, created_at, updated_at) VALUES (:id, 'h1', '', 1, 7, "
+        "'2026-11-20 00:00:00', 'up', true, '{}', 'x', '[]', '2026-11-20 00:00:00', '2026-11-20 00:00:00')"
+    ).bindparams(bindparam("id", type_=Uuid()))
+
+
+def test_certificates_of_the_sixth_step_can_grow_old_on_sqlite(sqlite: str) -> None:
+    check_certificates_of_the_sixth_step(sqlite)
+
+
+@pytest.mark.postgres
+def test_certificates_of_the_sixth_step_can_grow_old_on_postgresql(postgres: str) -> None:
+    check_certificates_of_the_sixth_step(postgres)
 
 
 def test_history_is_one_line_with_one_head() -> None:
