@@ -12,6 +12,7 @@ LIST_ALL = "os_compute_api:servers:index:get_all_tenants"
 LIST_DETAIL_ALL = "os_compute_api:servers:detail:get_all_tenants"
 SHOW = "os_compute_api:servers:show"
 CREATE = "os_compute_api:servers:create"
+CREATE_WITHOUT_DISK = "os_compute_api:servers:create:zero_disk_flavor"
 UPDATE = "os_compute_api:servers:update"
 DELETE = "os_compute_api:servers:delete"
 START = "os_compute_api:servers:start"
@@ -31,6 +32,9 @@ RULES: tuple[PolicyRule, ...] = (
     PolicyRule(LIST_DETAIL_ALL, ADMIN, "List the servers of all projects with their details."),
     PolicyRule(SHOW, READER, "Show a server."),
     PolicyRule(CREATE, MEMBER, "Create a server."),
+    # To Nova only admins may: the disk gets the image's size, whatever that is, and no host accounts for it.
+    # Here flavors without a disk are in ordinary use, and whoever offers none of them need do nothing.
+    PolicyRule(CREATE_WITHOUT_DISK, MEMBER, "Create a server of a flavor without a disk."),
     PolicyRule(UPDATE, MEMBER, "Rename a server."),
     PolicyRule(DELETE, MEMBER, "Delete a server."),
     PolicyRule(START, MEMBER, "Start a server."),

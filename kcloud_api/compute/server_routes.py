@@ -24,6 +24,8 @@ def create(
     allow(request, caller, policies.CREATE, own(caller))
     new = bodies.new_server(body, most=request.app.state.conf.compute.max_servers_per_request)
     servers = service.create_servers(session, caller, new, aliases=request.app.state.aliases)
+    if servers[0].flavor.disk_gib == 0:
+        allow(request, caller, policies.CREATE_WITHOUT_DISK, own(caller))
     if body.server.return_reservation_id:
         return {"reservation_id": servers[0].reservation_id}
     view = views.created(viewer(request, caller), servers[0])

@@ -1,5 +1,7 @@
 """Requests about servers that are wrong, of others, or many: Nova's words, and nothing is left behind."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -7,6 +9,7 @@ import pytest
 from sqlmodel import col, func, select
 
 from kcloud_api.compute.tables import ActionRow, ServerRow
+from kcloud_common.config import Conf
 from tests.functional.conftest import Cloud
 from tests.functional.servers import NEWEST, Tenant, make_flavor, make_image
 
@@ -213,3 +216,24 @@ def test_what_clients_ask_around_a_server_is_there(tenant: Tenant) -> None:
     assert get("/compute/v2.1/extensions").json() == {"extensions": []}
     assert get("/compute/v2.1/limits").json()["limits"]["absolute"]["totalInstancesUsed"] == 1
     assert get("/compute/v2.1/os-server-groups").json() == {"server_groups": []}
+
+
+class TestFlavorsWithoutADiskAreForAdmins:
+    @pytest.fixture
+    def conf(self, conf: Conf, tmp_path: Path) -> Conf:
+        rules = tmp_path / "policy.yaml"
+        rules.write_text('"os_compute_api:servers:create:zero_disk_flavor": "role:admin"')
+        conf.api = replace(conf.api, policy_file=str(rules))
+        return conf
+
+    def test_where_the_policy_says_so_nobody_else_gets_a_server_of_one(
+        self, cloud: Cloud, tenant: Tenant
+    ) -> None:
+        flavor = {"name": "diskless", "ram": 256, "vcpus": 1, "disk": 0}
+        made = cloud.client().post("/compute/v2.1/flavors", json={"flavor": flavor}, headers=NEWEST)
+        diskless = made.json()["flavor"]["id"]
+        assert Tenant(tenant.client, diskless, tenant.image).ask().status_code == 403
+        assert tenant.client.get("/compute/v2.1/servers").json() == {"servers": []}
+        assert tenant.ask().status_code == 202
+        admin = cloud.client()
+        assert Tenant(admin, diskless, make_image(admin)).ask().status_code == 202
