@@ -60,6 +60,7 @@ class Sight:
         self._layout: LayoutWant | None = None
         self._refused: dict[str, tuple[Plan, str]] = {}
         self._scanned = False
+        self._held = False
         self._well: dict[str, tuple[int, Reading]] = {}
         """Of each card the burn-ins done, and its first reading since: who passed one begins anew."""
         self._ill: dict[str, str] = {}
@@ -80,6 +81,11 @@ class Sight:
     def doubt_storage(self) -> None:
         """Something has failed, and it may be the agent's own disk."""
         self._storage.doubt()
+
+    def hold(self, held: bool) -> None:
+        """While a card is being cut, what stood before counts: half of it is neither whole nor cut, and a
+        device that is about to come would look gone."""
+        self._held = held
 
     def rescan(self) -> None:
         """Bindings have changed: scan at the next look."""
@@ -129,7 +135,7 @@ class Sight:
             problems.append(f"devices: {error}")
 
     def _scan(self, now: float, problems: list[str]) -> None:
-        if now < self._rescan_at:
+        if self._held or now < self._rescan_at:
             return
         try:
             records = self._senses.devices.all()
