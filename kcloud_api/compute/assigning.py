@@ -7,7 +7,8 @@ assignment (`changed`, `lock`), then placement's providers and accelerator's dev
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, true, update
+from sqlalchemy import ColumnElement, Select, func, true, update
+from sqlalchemy import select as select_value
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import service as accelerator
@@ -21,6 +22,8 @@ from kcloud_api.network import service as network
 from kcloud_common.wire import ServerWant
 
 HERE = sorted(ON_HOST)
+ONE_BY_ONE = 0x61737369676E
+"""PostgreSQL's key for who changes the assignments of many hosts: `assign` in ASCII."""
 
 
 def add_host(session: Session, host_id: UUID, name: str) -> None:
@@ -54,22 +57,24 @@ def changed_of(session: Session, host_ids: Collection[UUID]) -> None:
     _changed_where(session, col(AssignmentRow.host_id).in_(list(host_ids)))
 
 
-def changed_all(session: Session) -> None:
-    """`changed` for every host."""
-    _changed_where(session, true())
+def changed_all(session: Session, *, but: Select[str] | None = None) -> None:
+    """`changed` for every host, but those of these names."""
+    _changed_where(session, true() if but is None else col(AssignmentRow.host_name).not_in(but))
 
 
 def _changed_where(session: Session, those: ColumnElement[bool]) -> None:
-    # Locked in one order, so that two such changes queue and never wait for each other in a circle.
-    locked = select(AssignmentRow.host_id).where(those).order_by(col(AssignmentRow.host_id)).with_for_update()
-    hosts = session.exec(locked).all()
-    session.exec(
+    # One such change after the other, or two would wait in a circle for each other's rows. To lock the rows
+    # in one order first would write each of them twice, and whoever places a server waits for that.
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().execute(select_value(func.pg_advisory_xact_lock(ONE_BY_ONE)))
+    changed = session.exec(
         update(AssignmentRow)
         .where(those)
         .values(generation=AssignmentRow.generation + 1)
+        .returning(col(AssignmentRow.host_id))
         .execution_options(synchronize_session=False)
     )
-    wake_after_commit(session, *(f"assignment:{host_id}" for host_id in hosts))
+    wake_after_commit(session, *(f"assignment:{host_id}" for (host_id,) in changed))
 
 
 def lock(session: Session, host_id: UUID) -> None:

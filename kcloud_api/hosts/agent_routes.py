@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Annotated, TypeVar
 from uuid import UUID
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import FileResponse
 from sqlmodel import Session
@@ -27,6 +28,8 @@ from kcloud_common.wire import Assignment, Enrolled, Enrolment, HostSession, Rep
 router = APIRouter()
 
 CONSOLE_MAX = 256 * 1024
+ASSIGNMENTS_AT_ONCE = 8
+"""That one process reads. Its other requests share forty threads with them."""
 
 Result = TypeVar("Result")
 
@@ -98,7 +101,18 @@ async def _read(request: Request, question: Callable[[Session], Result]) -> Resu
         with request.app.state.database.reading() as session:
             return question(session)
 
-    return await run_in_threadpool(ask)
+    # A layout for all hosts wakes thousands at once: what others ask must not queue behind them.
+    async with _few(request):
+        return await run_in_threadpool(ask)
+
+
+def _few(request: Request) -> CapacityLimiter:
+    """Of this process's app, made within its event loop."""
+    state = request.app.state
+    if not hasattr(state, "assignments_at_once"):
+        state.assignments_at_once = CapacityLimiter(ASSIGNMENTS_AT_ONCE)
+    found: CapacityLimiter = state.assignments_at_once
+    return found
 
 
 @router.get("/hosts/{host_id}/images/{image_id}")

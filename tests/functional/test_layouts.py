@@ -204,3 +204,16 @@ def at_once(cloud: Cloud, *requests: Any) -> list[int]:  # noqa: ANN401
 
     with ThreadPoolExecutor(len(requests)) as pool:
         return sorted(pool.map(send, clients, requests))
+
+
+def test_hosts_with_a_nearer_layout_hear_nothing_of_one_for_all(
+    admin: httpx.Client, agent: ScriptedAgent
+) -> None:
+    other = ScriptedAgent.enrol(admin, "host-2")
+    make(admin, "own", "host", "host-1")
+    before = agent.pull().generation, other.pull().generation
+    made = make(admin, "for-all", "all")
+    assert (agent.pull().generation, other.pull().generation) == (before[0], before[1] + 1)
+    moved = {"target": {"kind": "group", "hosts": ["host-1"]}}
+    assert admin.patch(f"{LAYOUTS}/{made['id']}", json=moved).status_code == 200
+    assert (agent.pull().generation, other.pull().generation) == (before[0] + 1, before[1] + 2)

@@ -4,14 +4,15 @@ refused: so each host has one, and who asks always gets the same."""
 from dataclasses import replace
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
+from sqlalchemy import select as select_columns
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from kcloud_api.compute import assigning
 from kcloud_api.db.columns import utcnow
 from kcloud_api.hosts.layouts.bodies import LayoutBody, LayoutChange, LayoutTrial, Target, check
-from kcloud_api.hosts.layouts.reading import is_newest, of_host, record_of, version_of
+from kcloud_api.hosts.layouts.reading import RANK, is_newest, of_host, record_of, version_of
 from kcloud_api.hosts.layouts.records import LayoutRecord
 from kcloud_api.hosts.layouts.tables import LayoutRow, LayoutTargetRow, LayoutVersionRow
 from kcloud_api.hosts.tables import HostRow
@@ -134,7 +135,12 @@ def on_trial(session: Session, asked: LayoutTrial) -> tuple[LayoutRecord, Layout
 def _wake(session: Session, *targets: Target) -> None:
     """Have every host that may be concerned look at its assignment again."""
     if any(target.kind == "all" for target in targets):
-        assigning.changed_all(session)
+        # Those with a nearer layout hear nothing new, unless it is this one that comes or goes.
+        nearer = select_columns(col(LayoutTargetRow.host_name)).where(
+            col(LayoutTargetRow.kind).in_([kind for kind in RANK if kind != "all"])
+        )
+        own = {name for target in targets for name in target.hosts}
+        assigning.changed_all(session, but=nearer.where(col(LayoutTargetRow.host_name).not_in(own)))
     else:
         named = {name for target in targets for name in target.hosts}
         assigning.changed_of(
@@ -145,11 +151,10 @@ def _wake(session: Session, *targets: Target) -> None:
 def _aim(session: Session, row: LayoutRow, target: Target) -> None:
     _refuse_taken_target(session, target, row.id)
     # In one order, so that two groups made at once queue and never wait for each other in a circle.
-    session.add_all(
-        LayoutTargetRow(kind=target.kind, host_name=name, layout_id=row.id) for name in sorted(target.names)
-    )
+    rows = [{"kind": target.kind, "host_name": name, "layout_id": row.id} for name in sorted(target.names)]
     try:
         session.flush()
+        session.connection().execute(insert(LayoutTargetRow), rows)
     except IntegrityError as error:
         raise Conflict(
             "Another layout for the same hosts was made at this moment: look, and retry."
