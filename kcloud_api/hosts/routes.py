@@ -17,7 +17,7 @@ from kcloud_api.hosts.layouts import standing_routes as layout_standing_routes
 from kcloud_api.hosts.records import HostRecord
 from kcloud_api.http.app import service_app
 from kcloud_api.http.context import CallerDep
-from kcloud_api.http.errors import placement_shape
+from kcloud_api.http.errors import kcloud_shape
 from kcloud_api.http.paging import PagingDep, next_links
 from kcloud_api.http.policy import allow
 from kcloud_api.http.transaction import SessionDep
@@ -28,7 +28,7 @@ router = APIRouter()
 
 
 def build() -> FastAPI:
-    app = service_app("kcloud", placement_shape)
+    app = service_app("kcloud", kcloud_shape)
     app.include_router(router, prefix="/v1")
     app.include_router(agent_routes.router, prefix="/v1")
     app.include_router(devices, prefix="/v1")

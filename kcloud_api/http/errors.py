@@ -66,7 +66,8 @@ def glance_shape(status: HTTPStatus, code: str, message: str, request_id: str) -
     )
 
 
-def placement_shape(status: HTTPStatus, code: str, message: str, request_id: str) -> Response:
+def kcloud_shape(status: HTTPStatus, code: str, message: str, request_id: str) -> Response:
+    """Of kcloud's own API: the guidelines' list of errors, with our codes."""
     error = {
         "status": status.value, "title": status.phrase, "detail": message,
         "code": code, "request_id": request_id,

@@ -13,7 +13,7 @@ from kcloud_api.accelerator.routes import router
 from kcloud_api.db.engine import Database
 from kcloud_api.http import noauth
 from kcloud_api.http.app import service_app
-from kcloud_api.http.errors import placement_shape
+from kcloud_api.http.errors import kcloud_shape
 from kcloud_api.http.policy import Enforcer
 from kcloud_api.placement import service as placement
 from kcloud_api.placement.inventory import HostInventory
@@ -27,7 +27,7 @@ SERVER = uuid4()
 
 @pytest.fixture
 def client(database: Database, conf: Conf, serve: Serve) -> Iterator[httpx.Client]:
-    app = service_app("kcloud", placement_shape)
+    app = service_app("kcloud", kcloud_shape)
     app.include_router(router, prefix="/v1")
     app.state.database = database
     app.state.conf = conf

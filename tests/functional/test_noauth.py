@@ -8,14 +8,14 @@ from kcloud_api.db.engine import Database
 from kcloud_api.http import noauth
 from kcloud_api.http.app import service_app
 from kcloud_api.http.context import CallerDep
-from kcloud_api.http.errors import placement_shape
+from kcloud_api.http.errors import kcloud_shape
 from kcloud_common.errors import BadRequest
 from tests.functional.conftest import Serve
 
 
 @pytest.fixture
 def url(database: Database, serve: Serve) -> str:
-    app: FastAPI = service_app("test", placement_shape)
+    app: FastAPI = service_app("test", kcloud_shape)
     app.state.database = database
     app.state.authenticate = noauth.authenticate
 

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from kcloud_api.db.engine import Database
 from kcloud_api.http.app import service_app
-from kcloud_api.http.errors import placement_shape
+from kcloud_api.http.errors import kcloud_shape
 from kcloud_api.http.transaction import SessionDep, session
 from tests.functional.conftest import Serve
 
@@ -21,7 +21,7 @@ RequestScoped = Annotated[Session, Depends(session)]
 
 
 def app_on(database: Database) -> FastAPI:
-    app = service_app("test", placement_shape)
+    app = service_app("test", kcloud_shape)
     app.state.database = database
 
     @app.post("/function-scope", status_code=201)
