@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from hypervisor_drivers.spec import DomainState
-from kcloud_common.wire import Assignment, Fault, Power, Presence, ServerWant
+from kcloud_common.wire import Assignment, Power, Presence, ServerWant
 from kcloud_compute.actions import (
     Action,
     Define,
@@ -31,30 +31,18 @@ from kcloud_compute.claims import (
     Holders,
     claims_to_release,
     has_other_devices,
-    is_held,
     is_ready,
-    is_stale,
-    may_come,
-    may_have,
     orphans,
-    out_of_use,
     slice_of,
 )
 from kcloud_compute.device_plans import device_actions
 from kcloud_compute.guest_shape import Unfit, start_seconds
 from kcloud_compute.observed import Folder, Observed
+from kcloud_compute.obstacles import Obstacle, obstacle_of, unfit
 from kcloud_compute.records import Record
 from kcloud_compute.translate import Around, Host, domain_spec, functions_of
 
 LIVE = frozenset({DomainState.RUNNING, DomainState.PAUSED})
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why a server can't be worked on now; `permanent`: not before its want changes."""
-
-    fault: Fault
-    permanent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +87,13 @@ def _server_plan(
         return ServerPlan(want, (Stop(want.id, 0.0),))  # the next turn starts it like any other
     if domain is not None and domain.state in LIVE:
         return ServerPlan(want, _while_live(want, observed, host))
-    obstacle = _obstacle(want, observed, holders)
+    obstacle = obstacle_of(want, observed, holders)
     if obstacle is not None:
         return ServerPlan(want, obstacle=obstacle)
     try:
         actions = (*_artefacts(want, observed, host), *_power_on(want, observed, host))
     except Unfit as error:
-        words = "Its host cannot give the server the machine that its flavor asks for."
-        # Hugepages that another server has just left are free at the next look.
-        return ServerPlan(want, obstacle=_fault("shape_unfit", words, str(error), permanent=False))
+        return ServerPlan(want, obstacle=unfit(error))
     holders.take(want)
     return ServerPlan(want, actions)
 
@@ -213,37 +199,6 @@ def _settled(want: ServerWant, observed: Observed, *, running: bool) -> Record:
 def _record(want: ServerWant, observed: Observed) -> Record | None:
     folder = observed.folders.get(want.id)
     return folder.record if folder else None
-
-
-def _obstacle(want: ServerWant, observed: Observed, holders: Holders) -> Obstacle | None:
-    folder = observed.folders.get(want.id, Folder())
-    if not folder.disk and folder.record is not None and folder.record.has_run:
-        return _fault("disk_lost", "The server's disk is missing on its host.", f"no disk for {want.id}")
-    if not folder.disk and want.image is None:
-        return _fault("no_image", "The server has no image to boot from.", f"no image, no disk for {want.id}")
-    for claim in want.claims:
-        if may_come(claim, observed):
-            words = "The device's card is being made ready on its host."
-            return _fault("device_not_ready", words, f"{claim.device} is not there yet", False)
-        if not may_have(claim, observed):
-            details = f"claim {claim.id}: {claim.device} {claim.addresses}"
-            return _fault("device_not_offered", "The device is not offered by its host (any more).", details)
-        if why := out_of_use(claim, observed):
-            return _fault("device_out_of_use", "The device is out of use on its host.", why)
-        if is_stale(claim, observed):
-            details = f"a lease of {claim.device} newer than {claim.generation} was seen here"
-            return _fault("stale_lease", "The device belongs to another server by now.", details)
-        if is_held(claim, observed):
-            details = f"{claim.device} is held by another lease, or being cleaned after one"
-            return _fault("device_busy", "The device is still in use.", details, False)
-    address = holders.contested(want)
-    if address is not None:
-        return _fault("device_busy", "The device is still in use.", f"{address} is held by another", False)
-    return None
-
-
-def _fault(code: str, message: str, details: str, permanent: bool = True) -> Obstacle:
-    return Obstacle(Fault(code=code, message=message, details=details), permanent)
 
 
 def _consoles(wants: Mapping[UUID, ServerWant], observed: Observed) -> tuple[UploadConsole, ...]:

@@ -108,6 +108,22 @@ def test_a_server_that_comes_while_its_card_is_being_cut_waits_and_leaves_no_qua
         bench.close()
 
 
+def test_a_layout_whose_wake_up_was_lost_is_applied_by_the_timer(tmp_path: Path, plane: ControlPlane) -> None:
+    bench = Bench(tmp_path, plane, partial(build, "t4-x1"))
+    wanted, match, _ = CUTS["t4-x1"]
+    try:
+        agent = bench.agent(poll_wait=1.0)
+        assert agent.wait_ready(20)
+        plane.wait("a report", lambda: bool(plane.reports))
+        plane.mute = True
+        plane.assign(layout=layout(match, wanted))
+        plane.wait("it is cut", lambda: len(devices(bench)) == 2 and not plane.reports[-1].problems)
+        plane.assign()
+        plane.wait("it is whole", lambda: len(devices(bench)) == 1 and not plane.reports[-1].problems)
+    finally:
+        bench.close()
+
+
 def test_a_card_that_cannot_be_cut_for_a_while_says_why_and_is_cut_later(
     tmp_path: Path, plane: ControlPlane
 ) -> None:
