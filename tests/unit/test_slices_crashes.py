@@ -188,6 +188,8 @@ def test_after_every_refused_write_the_host_is_in_a_defined_state(
                 assert scene.bench.records() != []  # what is to be done still is written down
             case LayoutRefused():
                 scene.check_empty()
+            case BindFailed() if act == "apply":  # another try may do better
+                scene.check_empty()
             case BindFailed():
                 scene.check_cut()
         scene.release()
