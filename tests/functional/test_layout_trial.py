@@ -13,10 +13,10 @@ from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import Database
 from kcloud_common.wire import Ability, CardReport, DeviceState, SliceKind
 from tests.functional.conftest import Cloud
-from tests.functional.layout_cloud import database
+from tests.functional.layout_cloud import database, empty_file, empty_postgres
 from tests.functional.scripted_agent import ScriptedAgent, gpu, vgpus
 
-__all__ = ["database"]
+__all__ = ["database", "empty_file", "empty_postgres"]
 
 LAYOUTS = "/kcloud/v1/layouts"
 L40S = CardReport(

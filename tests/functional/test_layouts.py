@@ -9,10 +9,10 @@ import pytest
 
 from kcloud_common.wire import CardReport, LayoutWant, SliceKind
 from tests.functional.conftest import Cloud
-from tests.functional.layout_cloud import database
+from tests.functional.layout_cloud import database, empty_file, empty_postgres
 from tests.functional.scripted_agent import ScriptedAgent, gpu
 
-__all__ = ["database"]
+__all__ = ["database", "empty_file", "empty_postgres"]
 
 LAYOUTS = "/kcloud/v1/layouts"
 CARD = "pci_0000_41_00_0"
