@@ -64,8 +64,8 @@ def test_what_claims_hold_slices_of_is_made_again_although_the_layout_has_change
     decision = decide(CardNow(card, Plan((VFS,)), stands=False), busy="held by claim 1")
     assert (decision.act, decision.plan) == (True, Plan((VFS,)))
     assert decision.drift == (
-        "card pci_0000_41_00_0 shall be whole and is 2 vf (incomplete): held by claim 1. What its servers hold "
-        "is made again first; it is cut when they have left."
+        "card pci_0000_41_00_0 shall be whole and is 2 vf (incomplete): held by claim 1. What its servers "
+        "hold is made again first; it is cut when they have left."
     )
 
 
@@ -77,8 +77,8 @@ def test_a_card_that_no_rule_fits_any_more_is_made_whole(card: Card) -> None:
 def test_drift_names_the_card_and_what_it_shall_be_and_is_and_why(card: Card) -> None:
     decision = decide(CardNow(card, Plan(), stands=True, abilities=ABLE), LAYOUT[0], busy="held by claim 1")
     assert decision.drift == (
-        "card pci_0000_41_00_0 shall be 2 vf and is whole: held by claim 1. It gets no new servers, and is cut "
-        "when that has ended."
+        "card pci_0000_41_00_0 shall be 2 vf and is whole: held by claim 1. It gets no new servers, and is "
+        "cut when that has ended."
     )
     assert not decision.act
 
@@ -88,7 +88,10 @@ def test_drift_names_the_card_and_what_it_shall_be_and_is_and_why(card: Card) ->
     [
         ((Cut(Kind.VF, count=9),), "room for 8"),
         ((VFS, Cut(Kind.XE_VF)), "two"),
-        ((Cut(Kind.MDEV, "nvidia-1"),), "offers no mdev on it; it offers vf, whole. Change the layout's rule"),
+        (
+            (Cut(Kind.MDEV, "nvidia-1"),),
+            "offers no mdev on it; it offers vf, whole. Change the layout's rule",
+        ),
     ],
 )
 def test_what_the_kernel_has_said_already_is_not_tried(card: Card, cuts: tuple[Cut, ...], why: str) -> None:
