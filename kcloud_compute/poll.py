@@ -54,6 +54,10 @@ class AssignmentPoll:
                     log.warning("control_plane_lost", extra={"reason": str(error), "code": error.code})
                 silent = True
                 self._stopping.wait(backoff.next())
+            except Exception:
+                # Without this thread the host would hear of nothing any more, and nobody would know.
+                log.exception("poll_failed")
+                self._stopping.wait(backoff.next())
             else:
                 if silent:
                     log.info("control_plane_found")

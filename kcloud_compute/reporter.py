@@ -41,6 +41,9 @@ class Reporter:
         self._changed = threading.Condition()
         self._latest: HostReport | None = None
         self._offered: HostReport | None = None
+        self._offered_at = 0.0
+        self.stale_after = 4 * interval + 60
+        """Seconds without a look at the host, after which reports say that they are old."""
         self._sent = ("", "")
         self._due = 0.0
         self._sequence = 0
@@ -59,6 +62,7 @@ class Reporter:
 
     def offer(self, report: HostReport) -> None:
         """The newest facts; its sequence is set when it is sent."""
+        self._offered_at = time.monotonic()
         if report == self._offered:
             return  # hashing a report of hundreds of slices costs more than all the rest of a quiet turn
         self._offered = report
@@ -84,6 +88,10 @@ class Reporter:
                 self._again(backoff.next())
             except KcloudError as error:
                 log.warning("report_refused", extra={"reason": str(error), "code": error.code})
+                self._again(backoff.next())
+            except Exception:
+                # Without this thread nobody would hear of the host any more.
+                log.exception("report_failed")
                 self._again(backoff.next())
             else:
                 backoff.reset()
@@ -116,9 +124,16 @@ class Reporter:
                     # Whatever is offered from here on is measured against this one.
                     self._sent = digests(self._latest)
                     self._due = time.monotonic() + self._interval
-                    return self._latest.model_copy(update={"sequence": self._sequence})
+                    return self._aged(self._latest).model_copy(update={"sequence": self._sequence})
                 self._changed.wait(wait)
         return None
+
+    def _aged(self, report: HostReport) -> HostReport:
+        """Who looks at the host may hang in a read of a dead device: old facts must not pass for new ones."""
+        if time.monotonic() - self._offered_at <= self.stale_after:
+            return report
+        why = "agent: it has not come to look at its host for long, a read may hang in the kernel: see dmesg"
+        return report.model_copy(update={"problems": (*report.problems, why)})
 
     def _again(self, pause: float) -> None:
         """Forget that anything was sent, and send the newest facts after a pause."""

@@ -4,7 +4,10 @@ In memory only, like the attempts themselves. The clock is an argument.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+
+_FORM = "%Y-%m-%dT%H:%M:%SZ"
+_NONE: Mapping[str, tuple[str, float]] = {}
 
 
 class Troubles:
@@ -19,7 +22,7 @@ class Troubles:
         if not name:
             return
         tries = self._tries[name] = self._tries.get(name, 0) + 1
-        again = f"the next at {next_try:%Y-%m-%dT%H:%M:%SZ}" if next_try else "there will be no other"
+        again = f"the next at {next_try:{_FORM}}" if next_try else "there will be no other"
         self._told[name] = f"{why}; try {tries} failed, {again}"
 
     def ended(self, names: Iterable[str]) -> None:
@@ -27,6 +30,15 @@ class Troubles:
             self._tries.pop(name, None)
             self._told.pop(name, None)
 
-    def told(self) -> Mapping[str, str]:
-        """By the name of the device or the card."""
-        return dict(self._told)
+    def told(self, hanging: Mapping[str, tuple[str, float]] = _NONE) -> Mapping[str, str]:
+        """By the name of the device or the card. `hanging`: steps that take too long, and since when."""
+        return self._told | {name: _hangs(step, since) for name, (step, since) in hanging.items()}
+
+
+def _hangs(step: str, since: float) -> str:
+    """A write that hangs in the kernel never comes back, nor does whoever waits for its lock."""
+    began = datetime.fromtimestamp(since, UTC)
+    return (
+        f"{step} has not ended since {began:{_FORM}}; if it is no scrub, it may hang in the kernel: see "
+        "dmesg, and reboot the host if it does"
+    )

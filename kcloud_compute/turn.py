@@ -226,7 +226,8 @@ class Turns:
             overdue=parts.workers.overdue(),
         )
         sight = parts.sight
-        seen = Seen(sight.inventory, observed, todo, sight.problems, self._troubles.told())
+        troubles = self._troubles.told(parts.workers.hanging())
+        seen = Seen(sight.inventory, observed, todo, sight.problems, troubles)
         self._telling.report(assignment, seen, progress)
 
 

@@ -56,6 +56,9 @@ class _Running:
         self.job = job
         self.step = job.actions[0].step
         self.cancelled = threading.Event()
+        self.stage: tuple[Action, ...] = ()
+        self.began = 0.0, 0.0
+        """When its stage began, by the clock that never goes back and by the wall's."""
         self.starting: tuple[float, float] | None = None
         """When its start began, and how long that may take."""
 
@@ -97,6 +100,14 @@ class Workers:
         with self._lock:
             actions = [action for running in self._running.values() for action in running.job.actions]
         return frozenset(device_of(action) for action in actions if isinstance(action, CutCard))
+
+    def hanging(self, patience: float = 300.0) -> dict[str, tuple[str, float]]:
+        """Devices and cards with which a step takes longer than `patience`: the step, and when it began."""
+        until = time.monotonic() - patience
+        with self._lock:
+            late = [running for running in self._running.values() if 0 < running.began[0] < until]
+        found = ((device_of(action), action.step, each.began[1]) for each in late for action in each.stage)
+        return {device: (step, began) for device, step, began in found if device}
 
     def overdue(self) -> dict[UUID, float]:
         """Servers whose start takes longer than it may, with the seconds that were allowed."""
@@ -160,7 +171,8 @@ class Workers:
         for stage in stages(job.actions):
             if running.cancelled.is_set() or self._closing:
                 return Outcome(job, running.step, interrupted=True)
-            running.step = stage[0].step
+            running.step, running.stage = stage[0].step, stage
+            running.began = time.monotonic(), time.time()
             allowed = [action.seconds for action in stage if isinstance(action, Start)]
             running.starting = (time.monotonic(), allowed[0]) if allowed else None
             if running.step in _SLOW:

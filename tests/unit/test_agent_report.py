@@ -301,3 +301,25 @@ def test_one_refusal_may_be_for_the_sequence_two_mean_that_we_were_replaced() ->
     sender.offer(told())
     assert replaced.wait(10)
     sender.stop(5)
+
+
+def test_facts_that_nobody_has_looked_after_for_long_say_so_until_somebody_does() -> None:
+    plane = Plane()
+    sender = reporter(plane, interval=0.05)
+    sender.stale_after = -1.0
+    sender.offer(told())
+    assert plane.wait(1)
+    assert "may hang in the kernel" in plane.got[0].problems[0]
+    sender.stale_after = 300.0
+    before = len(plane.got)
+    assert plane.wait(before + 2)
+    assert plane.got[-1].problems == ()
+    sender.stop(5)
+
+
+def test_an_error_that_nobody_thought_of_does_not_end_the_reports() -> None:
+    plane = Plane(RuntimeError("a mistake of ours"))
+    sender = reporter(plane)
+    sender.offer(told())
+    assert plane.wait(2)
+    sender.stop(5)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from hypervisor_drivers.driver import DriverError
 from kcloud_common.wire import Power, ServerWant
-from kcloud_compute.actions import Action, Start, Stop, Undefine
+from kcloud_compute.actions import Action, ReleaseDevice, Start, Stop, Undefine
 from kcloud_compute.images import Cancelled
 from kcloud_compute.workers import Job, Outcome, Workers
 from tests.loglines import logged
@@ -153,4 +153,21 @@ def test_each_step_is_logged_with_the_request_that_waits_for_it() -> None:
         ("req-2", "work_begun", None),
         ("req-2", "step_failed", "start"),
     ]
+    workers.close(DEADLINE)
+
+
+def test_a_step_on_a_device_that_does_not_end_is_named_with_its_device() -> None:
+    deeds = Deeds()
+    deeds.gate.clear()
+    workers = Workers(2, deeds, deeds.wake)
+    release = ReleaseDevice(want().id, UUID(int=1), "gpu-1")
+    assert workers.submit(job(want(), release))
+    assert deeds.began.wait(DEADLINE)
+    assert workers.hanging() == {}
+    ((device, (step, began)),) = workers.hanging(patience=-1.0).items()
+    assert (device, step) == ("gpu-1", "release")
+    assert began > 0
+    deeds.gate.set()
+    deeds.outcome(workers)
+    assert workers.hanging(patience=-1.0) == {}
     workers.close(DEADLINE)
