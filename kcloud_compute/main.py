@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (PermanentError, ValueError) as error:
         print(f"kcloud-compute: {error}", file=sys.stderr)  # noqa: T201 - said to whoever started it
         status = DO_NOT_RESTART
+    except OSError as error:
+        # A disk that is full or can only be read: the next start may find it mended.
+        print(f"kcloud-compute: {error}", file=sys.stderr)  # noqa: T201
+        status = 1
     sys.exit(status)
 
 
