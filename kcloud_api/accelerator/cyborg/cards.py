@@ -3,12 +3,14 @@
 A card is here while its host reports a slice of it, or somebody holds one.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, or_
+from sqlalchemy import ColumnElement, Text, and_, case, cast, exists, func, or_
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator.cyborg.sorts import type_of
@@ -156,31 +158,70 @@ def _is_present() -> ColumnElement[bool]:
     return or_(col(DeviceRow.state) != MISSING, claimed)
 
 
+@dataclass(slots=True)
+class _Sum:
+    """All slices of a card, as the database has added them up: a card may have hundreds, and a page hundreds
+    of cards."""
+
+    classes: dict[str, int] = field(default_factory=dict)
+    traits: set[str] = field(default_factory=set)
+    in_use: int = 0
+    """Those that no operator wants in maintenance."""
+    last_seen: list[datetime] = field(default_factory=list)
+
+
 def _cards(session: Session, ids: Sequence[UUID]) -> tuple[Card, ...]:
-    slices: dict[UUID, list[DeviceRow]] = {id_: [] for id_ in ids}
-    rows = session.exec(
-        select(DeviceRow).where(col(DeviceRow.provider_id).in_(list(ids)), _is_present())
-        .order_by(DeviceRow.name)
-    )  # fmt: skip
-    for row in rows:
-        slices[row.provider_id].append(row)
+    sums = _sums(session, ids)
+    firsts = {row.provider_id: row for row in _firsts(session, ids)}
     told = {row.id: row for row in session.exec(select(CardRow).where(col(CardRow.id).in_(list(ids))))}
-    hosts = providers.root_names(session, {rows[0].host_id for rows in slices.values() if rows})
-    return tuple(_card(rows, told.get(id_), hosts) for id_, rows in slices.items() if rows)
+    hosts = providers.root_names(session, {row.host_id for row in firsts.values()})
+    return tuple(_card(firsts[id_], sums[id_], told.get(id_), hosts) for id_ in ids if id_ in firsts)
 
 
-def _card(rows: Sequence[DeviceRow], told: CardRow | None, hosts: Mapping[UUID, str]) -> Card:
+def _sums(session: Session, ids: Sequence[UUID]) -> dict[UUID, _Sum]:
+    # PostgreSQL groups by no JSON, but by its text.
+    traits = cast(col(DeviceRow.traits), Text)
+    shut = case((col(DeviceRow.maintenance).is_(True), 1), else_=0)
+    rows = session.connection().execute(
+        select_columns(
+            col(DeviceRow.provider_id), col(DeviceRow.resource_class), traits, func.count(),
+            func.sum(shut), func.max(col(DeviceRow.last_seen)),
+        )
+        .where(col(DeviceRow.provider_id).in_(list(ids)), _is_present())
+        .group_by(col(DeviceRow.provider_id), col(DeviceRow.resource_class), traits)
+    )  # fmt: skip
+    sums: dict[UUID, _Sum] = {}
+    for id_, resource_class, names, count, maintained, seen in rows:
+        found = sums.setdefault(id_, _Sum())
+        found.classes[resource_class] = found.classes.get(resource_class, 0) + count
+        found.traits.update(json.loads(names))
+        found.in_use += count - maintained
+        found.last_seen.append(seen)
+    return sums
+
+
+def _firsts(session: Session, ids: Sequence[UUID]) -> Sequence[DeviceRow]:
+    """Of each card the first slice by name."""
+    first = (
+        select_columns(col(DeviceRow.provider_id).label("card"), func.min(col(DeviceRow.name)).label("name"))
+        .where(col(DeviceRow.provider_id).in_(list(ids)), _is_present())
+        .group_by(col(DeviceRow.provider_id))
+        .subquery()
+    )
+    is_first = and_(col(DeviceRow.provider_id) == first.c.card, col(DeviceRow.name) == first.c.name)
+    return session.exec(select(DeviceRow).join(first, is_first)).all()
+
+
+def _card(first: DeviceRow, total: _Sum, told: CardRow | None, hosts: Mapping[UUID, str]) -> Card:
     """`told`: what its host says of the card itself, where it says so."""
-    first = rows[0]
-    classes = [row.resource_class for row in rows]
     named = told or first
+    slices = sum(total.classes.values())
     return Card(
         id=first.provider_id, name=first.card, host=hosts.get(first.host_id, str(first.host_id)),
         vendor_id=named.vendor_id, product_id=named.product_id, model=named.model, serial=named.serial,
         address=told.address if told else min(first.addresses, default=""),
-        memory_mib=named.memory_mib if told or len(rows) == 1 else None,
-        classes=tuple(sorted(set(classes), key=lambda name: (-classes.count(name), name))),
-        traits=tuple(sorted(set[str]().union(*(row.traits for row in rows)))),
-        slices=len(rows), in_maintenance=all(row.maintenance for row in rows),
-        last_seen=max(row.last_seen for row in rows),
+        memory_mib=named.memory_mib if told or slices == 1 else None,
+        classes=tuple(sorted(total.classes, key=lambda name: (-total.classes[name], name))),
+        traits=tuple(sorted(total.traits)), slices=slices, in_maintenance=total.in_use == 0,
+        last_seen=max(total.last_seen),
     )  # fmt: skip
