@@ -85,7 +85,15 @@ class PrivateLibvirtd:
 
     def kill_guest(self, name: str) -> None:
         """SIGKILL to the emulator of domain `name`; returns when it is gone."""
-        _kill(int((self.folder / "run" / "qemu" / f"{name}.pid").read_text()))
+        _kill(self.emulator(name))
+
+    def freeze_guest(self, name: str) -> None:
+        """SIGSTOP to the emulator of domain `name`: it answers nobody any more."""
+        os.kill(self.emulator(name), signal.SIGSTOP)
+
+    def emulator(self, name: str) -> int:
+        """The process of a running domain."""
+        return int((self.folder / "run" / "qemu" / f"{name}.pid").read_text())
 
     def restart(self) -> None:
         """Start it again after `kill`, over what it left; returns when it answers."""

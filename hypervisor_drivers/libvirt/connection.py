@@ -133,7 +133,9 @@ class _Line:
 
     @property
     def alive(self) -> bool:
-        return bool(self.connect.isAlive())
+        with suppress(libvirt.libvirtError):
+            return bool(self.connect.isAlive())
+        return False
 
     def let_go(self) -> None:
         """Each callback holds the connection open until it is taken back; of a dead one none can be."""

@@ -88,7 +88,8 @@ class LibvirtDriver:
         domain = self._find(uuid)
         if domain is None:
             return ()
-        with self._connection.asking(f"reading domain {uuid}"):
+        nics: Mapping[str, str] = {}
+        with tolerating(ErrorCode.NO_DOMAIN), self._connection.asking(f"reading domain {uuid}"):
             nics = networks_by_mac(domain.XMLDesc())
         found = (networks.leases(self._connection, network, mac) for mac, network in nics.items())
         addresses = (networks.newest_address(leases) for leases in found)

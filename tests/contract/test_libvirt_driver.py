@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import libvirt
 import pytest
 
 from hypervisor_drivers.driver import DriverError, DriverRefused
-from hypervisor_drivers.libvirt import codes, kvm_trial
+from hypervisor_drivers.libvirt import codes, kvm_trial, power
+from hypervisor_drivers.libvirt.api import VirDomain
+from hypervisor_drivers.libvirt.connection import Connection
 from hypervisor_drivers.libvirt.domain_xml import domain_xml
 from hypervisor_drivers.libvirt.kvm_probe import trial_boot
 from hypervisor_drivers.libvirt.network_xml import network_xml
@@ -173,6 +176,69 @@ def test_a_paused_guest_is_shown_so_and_start_lets_it_go_on(bench: Bench, plain:
 
     bench.driver.start(spec.uuid)
     assert bench.driver.domains()[spec.uuid].state is DomainState.RUNNING
+
+
+def test_a_guest_whose_emulator_is_stuck_is_turned_off_all_the_same(
+    bench: Bench, libvirtd: PrivateLibvirtd
+) -> None:
+    spec = bench.spec()
+    bench.driver.define(spec)
+    bench.driver.start(spec.uuid)
+    wait_for_line(Path(spec.console_log), "GUEST-READY")
+    libvirtd.freeze_guest(spec.name)
+
+    bench.driver.stop(spec.uuid, grace_seconds=1)
+    assert bench.driver.domains()[spec.uuid].state is DomainState.SHUTOFF
+
+
+def test_a_guest_whose_emulator_is_stuck_is_rebooted_all_the_same(
+    bench: Bench, libvirtd: PrivateLibvirtd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(power, "_RESET_SECONDS", 1.0)
+    spec = bench.spec()
+    bench.driver.define(spec)
+    bench.driver.start(spec.uuid)
+    libvirtd.freeze_guest(spec.name)
+    before = libvirtd.emulator(spec.name)
+
+    bench.driver.reboot(spec.uuid)
+    assert bench.driver.domains()[spec.uuid].state is DomainState.RUNNING
+    assert libvirtd.emulator(spec.name) != before
+
+
+def test_a_start_that_ends_in_a_paused_guest_is_a_failed_one(
+    bench: Bench, libvirtd: PrivateLibvirtd, plain: libvirt.virConnect
+) -> None:
+    """As a libvirtd that is killed half-way leaves it: what was asked failed, and a domain is active."""
+    spec = bench.spec()
+    bench.driver.define(spec)
+    plain.lookupByUUIDString(str(spec.uuid)).createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    connection = Connection(libvirtd.uri)
+    domain = HalfStarted(plain.lookupByUUIDString(str(spec.uuid)))
+    try:
+        with pytest.raises(DriverError, match="died"):
+            power.turn_on(connection, cast(VirDomain, domain))
+    finally:
+        connection.close()
+
+
+class HalfStarted:
+    """A domain whose start fails with its libvirtd, after the emulator was begun."""
+
+    def __init__(self, domain: libvirt.virDomain) -> None:
+        self._domain = domain
+        self._asked = False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._domain, name)
+
+    def isActive(self) -> int:  # noqa: N802 - libvirt's name
+        """Not at first."""
+        asked, self._asked = self._asked, True
+        return int(self._domain.isActive()) if asked else 0
+
+    def create(self) -> int:
+        raise libvirt.libvirtError("the connection died")
 
 
 def test_undefining_forgets_saved_memory_too(bench: Bench, plain: libvirt.virConnect) -> None:

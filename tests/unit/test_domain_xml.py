@@ -152,6 +152,16 @@ def test_a_domain_of_somebody_else_is_not_seen() -> None:
     assert domain_seen("<domain><name>theirs</name></domain>", *RUNNING) is None
 
 
+def test_a_domain_whose_words_somebody_has_changed_is_seen_all_the_same() -> None:
+    claims = f'<k:claim id="nothing"/><k:claim id="{UUID(int=5)}"/>'
+    inside = f'<k:server xmlns:k="{NAMESPACE}" generation="newest">{claims}</k:server>'
+
+    seen = domain_seen(f"<domain><uuid>{UUID(int=9)}</uuid><metadata>{inside}</metadata></domain>", *RUNNING)
+
+    assert seen is not None
+    assert seen.metadata == DomainMetadata(project_id="", generation=0, claims=(UUID(int=5),))
+
+
 def test_metadata_for_a_running_domain_reads_back_once_libvirt_has_put_the_namespace_in() -> None:
     metadata = DomainMetadata(project_id="p", generation=3, claims=(UUID(int=5),))
     inside = metadata_text(metadata).replace("<server", f'<server xmlns="{NAMESPACE}"', 1)
