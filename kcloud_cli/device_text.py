@@ -124,7 +124,7 @@ def card_described(card: View) -> str:
         f"  model     {_model(card)} ({card['vendor_id']}:{card['product_id']}), at {card['address']}",
         *([f"  serial    {card['serial']}"] if card["serial"] else []),
         f"  memory    {memory(card['memory_mib'])}",
-        f"  layout    {differing(card) if card['drift'] else 'stands'}",
+        f"  layout    {'differs: ' + differing(card) if card['drift'] else 'stands'}",
         "",
     ]
     reasons = list(dict.fromkeys(one["refused"] for one in card["abilities"] if one["refused"]))
@@ -144,8 +144,8 @@ def card_described(card: View) -> str:
 
 def differing(card: View) -> str:
     """What its host says of a card, without its name, which stands before it."""
-    words: str = card["drift"]
-    return words.removeprefix(f"card {card['name']} ")
+    words, named = str(card["drift"]), f"card {card['name']} "
+    return f"it {words.removeprefix(named)}" if words.startswith(named) else words
 
 
 def _can(ability: View) -> bool:

@@ -191,5 +191,6 @@ def test_cards_are_listed_with_what_they_can_be_cut_into(capsys: pytest.CaptureF
 def test_one_card_is_shown_with_its_abilities_and_its_drift(capsys: pytest.CaptureFixture[str]) -> None:
     shown = lines(capsys, "card", "show", "pci_0000_13_00_0")
     assert "  layout    differs: it is in use: 1 of 4 slices" in shown
-    assert shown[-2].split()[:4] == ["mdev", "nvidia-231", "2Q", "8"]
-    assert shown[-1].endswith("its driver keeps them")
+    assert shown[-4].split()[:4] == ["mdev", "nvidia-231", "2Q", "8"]
+    assert shown[-3].endswith("(1)")
+    assert shown[-1] == "(1) its driver keeps them"
