@@ -56,6 +56,7 @@ class CleaningJobs:
     def _found(self, device: str, claim_id: UUID) -> Slice:
         """NotYet for one that will be there at the next look, DeviceGone for one that is gone."""
         host = self._host
+        cards = host.cutting()  # before the slices: what is to be cut now may be there a moment later
         seen = host.slices()
         if seen is None:
             raise NotYet("the host's devices could not be read yet")
@@ -66,7 +67,7 @@ class CleaningJobs:
             # A cleaning was stopped after it had taken the slice away, and before it had made it anew.
             host.slicer.release(claim_id)
             raise NotYet(f"{device} had been taken away, and was made anew just now")
-        if held is None and (cards := host.cutting()):
+        if held is None and cards:
             raise NotYet(f"{device} is not there, and {', '.join(sorted(cards))} is to be cut first")
         raise DeviceGone(f"{device} is not among this host's devices", ())
 

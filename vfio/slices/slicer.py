@@ -85,15 +85,16 @@ class Slicer:
 
     def busy(self, card: Card, plan: Plan, sight: Sight) -> str:
         """Why the card can't be cut so now, if it is not yet; empty when it can. After a reboot claims are no
-        hindrance to making again what they hold slices of. Costs more than `stands`: ask it of cards that do
-        not."""
+        hindrance to making again what they hold slices of, nor to ending what somebody began who died of it.
+        Costs more than `stands`: ask it of cards that do not."""
         if self._unreadable(card) and (sight.vfs_of(card) or sight.mdevs_of(card)):
             return (
                 "the record of its layout cannot be read, so nobody knows what it was: reboot the host, or "
                 "remove its mediated devices and virtual functions by hand"
             )
         record = self._read(card)
-        again = record is not None and record.boot_id != sight.snapshot.boot_id and record.plan == plan
+        undone = record is not None and (record.boot_id != sight.snapshot.boot_id or not record.stands)
+        again = undone and record is not None and record.plan == plan
         held = "" if again else occupancy.held(card, sight, self._journal.records())
         types = types_set(self._sysfs, card.device, sight.vfs_of(card))
         return held or occupancy.foreign(card, sight, self._standing(card, sight), types)
@@ -112,7 +113,12 @@ class Slicer:
             if not self.stands(card, plan, sight):
                 if reason := self.busy(card, plan, sight):
                     raise DeviceBusy(f"{card.name}: {reason}", card.functions)
-                self._undo(card)
+                record = self._read(card)
+                if record is not None and record.plan == plan:
+                    # The record stays until the new one takes its place: claims may hold what it tells of.
+                    self._unmake(card)
+                else:
+                    self._undo(card)
                 if plan.cuts:
                     self._cut(card, plan)
                 sight = self.look()
@@ -124,11 +130,13 @@ class Slicer:
         self.apply(card, Plan())
 
     def _cut(self, card: Card, plan: Plan) -> None:
-        """Of an empty card without a record."""
+        """Of an empty card, with no record but one of the same plan, of which nothing stands."""
         sight, back = self.look(), self._back_ends[plan.cuts[0].kind]
         if reason := plan_refusal(card, plan) or back.refusal(card, plan, sight):
+            self._undo(card)
             raise LayoutRefused(f"{card.name}: {reason}", card.functions)
         if (known := self._hopeless.get(card.name)) and known[:2] == (plan, sight.snapshot.boot_id):
+            self._undo(card)
             raise LayoutRefused(known[2], card.functions)
         try:
             record = self._opened(card, self._begun(card, plan, sight))
@@ -169,14 +177,17 @@ class Slicer:
             raise NotRestored(f"{failure}; then {worse}", card.functions) from error
 
     def _undo(self, card: Card) -> None:
+        self._unmake(card)
+        if card.name in self._layouts.names():
+            self._layouts.remove(card.name)
+
+    def _unmake(self, card: Card) -> None:
         record = self._read(card)
         if record is not None and record.boot_id == boot_id(self._sysfs):
             try:
                 self._back(record).unmake(card, record)
             except SysfsError as error:
                 raise NotRestored(f"{card.name}: undoing its layout: {error}", card.functions) from error
-        if card.name in self._layouts.names():
-            self._layouts.remove(card.name)
 
     # --- claims --------------------------------------------------------------------------------------
 
