@@ -85,7 +85,7 @@ def scrub(text: str) -> str:
 
 
 def facts(record: logging.LogRecord) -> dict[str, object]:
-    """What one line says, in order: time, level, logger, event, request, host, then the event's own fields."""
+    """What one line says, in order: time, level, logger, event, request, host, the event's own fields."""
     said: dict[str, object] = {
         "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname.lower(),

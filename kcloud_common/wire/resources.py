@@ -6,8 +6,8 @@ from kcloud_common.wire.base import Amount, Wire
 
 
 class ResourceReport(Wire):
-    """So many of them: placement shows what there is, all of it reserved. It gives its host no traits: a server
-    that asked for one would run there and be without."""
+    """So many of them: placement shows what there is, all of it reserved. It gives its host no traits: a
+    server that asked for one would run there and be without."""
 
     resource_class: str = Field(pattern=r"^CUSTOM_[A-Z0-9_]{1,248}$")
     total: Amount
