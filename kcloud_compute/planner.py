@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from hypervisor_drivers.spec import DomainState
-from kcloud_common.wire import Assignment, Power, Presence, ServerWant
+from kcloud_common.wire import Assignment, GuestShape, Power, Presence, ServerWant
 from kcloud_compute.actions import (
     Action,
     Define,
@@ -154,9 +154,16 @@ def _artefacts(want: ServerWant, observed: Observed, host: Host) -> tuple[Action
         for claim in want.claims
         if not is_ready(claim, observed)
     ]
-    if domain is None or has_other_devices(domain, want):
+    if domain is None or has_other_devices(domain, want) or _sits_anew(want, observed, host):
         actions.append(Define(want.id, domain_spec(want, host, _around(observed))))
     return tuple(actions)
+
+
+def _sits_anew(want: ServerWant, observed: Observed, host: Host) -> bool:
+    """Where its cells and pages were, there may be no room any more, and some elsewhere: at each start, and
+    after one that failed, they are looked for again."""
+    starts = want.power is Power.ON and _should_start(want, _record(want, observed), observed.boot_id, host)
+    return starts and want.shape != GuestShape()
 
 
 def _power_on(want: ServerWant, observed: Observed, host: Host) -> tuple[Action, ...]:

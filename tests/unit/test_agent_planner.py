@@ -7,9 +7,10 @@ from uuid import UUID
 from hypothesis import given, settings
 
 from hypervisor_drivers.spec import DomainMetadata, DomainState
-from kcloud_common.wire import Assignment, Power, Presence
+from kcloud_common.wire import Assignment, GuestShape, Power, Presence
 from kcloud_compute import actions
-from kcloud_compute.actions import Start, WriteRecord
+from kcloud_compute.actions import Define, Start, WriteRecord
+from kcloud_compute.guest_shape import HostNode, HostShape
 from kcloud_compute.observed import Folder, Held, Observed
 from kcloud_compute.planner import LIVE, HostPlan, plan
 from kcloud_compute.records import Record
@@ -304,6 +305,23 @@ def test_a_definition_with_other_devices_is_replaced_before_the_next_start() -> 
     bare = domain(want(), DomainState.SHUTOFF)
     now = replace(shut_off(), domains={wanted.id: bare})
     assert steps(plan(assignment(wanted), now, HOST)) == ["define", "start", "record"]
+
+
+def test_cells_are_seated_anew_at_each_start() -> None:
+    """The node that they were on may have no pages left, while another has."""
+    wanted = want(claims=(GPU,), generation=4)
+    wanted = wanted.model_copy(update={"shape": GuestShape(numa_nodes=1, page_size="large")})
+    pages = wanted.memory_mib
+    nodes = tuple(HostNode(number, "0-3", 65536, {1024: free}) for number, free in ((0, 0), (1, pages)))
+    now = replace(shut_off(), shape=HostShape(nodes))
+    decided = plan(assignment(wanted), now, HOST)
+    assert steps(decided) == ["define", "start", "record"]
+    define = decided.servers[0].actions[0]
+    assert isinstance(define, Define)
+    assert [cell.host_node for cell in define.spec.cells] == [1]
+    world = World(now)
+    world.apply(decided)
+    assert steps(plan(assignment(wanted), world.now, HOST)) == []
 
 
 def test_ids_order_the_plan_so_that_equal_states_give_equal_plans() -> None:
