@@ -86,16 +86,37 @@ def bus() -> Iterator[Bus]:
     opened.close()
 
 
-@pytest.fixture
-def database(conf: Conf, bus: Bus) -> Iterator[Database]:
-    """Every service's tables on temporary SQLite. (tests/functional/test_migration.py shows that migrations
-    make the same ones; creating them here is faster.)"""
+def with_tables(url: str, bus: Bus) -> Iterator[Database]:
+    """Every service's tables, and a bus that is woken by what is committed."""
     for _tables in modules_named("tables"):
         pass
-    opened = Database(conf.database.url, wake=bus.wake)
+    opened = Database(url, wake=bus.wake)
     SQLModel.metadata.create_all(opened.engine)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def sqlite_database(conf: Conf, bus: Bus) -> Iterator[Database]:
+    """Every service's tables on temporary SQLite. (tests/functional/test_migration.py shows that migrations
+    make the same ones; creating them here is faster.)"""
+    yield from with_tables(conf.database.url, bus)
+
+
+@pytest.fixture
+def database(sqlite_database: Database) -> Database:
+    """Of the whole cloud; a module that shall run on each kind overrides it by `woken_database`."""
+    return sqlite_database
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def woken_database(request: pytest.FixtureRequest, conf: Conf, bus: Bus) -> Iterator[Database]:
+    """`database` of each kind in turn: for tests over HTTP that override `database` with it."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_database")
+        return
+    with fresh_database(request.getfixturevalue("postgres_url")) as url:
+        yield from with_tables(url, bus)
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Certificates: taken when they verify and continue their chain, else the device stays out of use; read by
 the tenant whose lease they followed, and by nobody else but operators."""
 
+import re
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from kcloud_api.db.engine import Database
 from kcloud_common.certificate import Certificate, Grade
 from kcloud_common.signing import read_chain, sign, verify_chain
 from kcloud_common.wire import DeviceState, PowerState
@@ -16,6 +18,11 @@ from tests.functional.servers import Tenant, eventually, make_flavor, make_image
 from tests.functional.test_isolation import member_of_another_project
 
 GPU = "pci_0000_41_00_0"
+
+
+@pytest.fixture
+def database(woken_database: Database) -> Database:
+    return woken_database
 
 
 @pytest.fixture
@@ -261,3 +268,77 @@ def test_a_changed_key_is_kept_beside_the_old_one(
     assert len(keys) == 2
     assert verify_chain(read_chain(answer.content), {agent.host_id: keys}) == []
     assert "host_key_changed" in {record.getMessage() for record in caplog.records}
+
+
+def test_a_host_reports_certificates_of_its_own_devices_and_in_their_order_only(
+    admin: httpx.Client, tenant: Tenant, agent: ScriptedAgent
+) -> None:
+    """What a hostile host may try: another's path, swapped devices, leases that are still to come."""
+    other = gpu("pci_0000_81_00_0", "0000:81:00.0")
+    agent.devices.append(other)
+    agent.report()
+    end_without_certificate(tenant, agent)
+    used = next(each for each in admin.get("/kcloud/v1/devices").json()["devices"] if each["generation"])
+    liar = ScriptedAgent.enrol(admin, "host-2", [gpu()])
+    guessed = {"X-Kcloud-Host-Id": str(agent.host_id), "X-Kcloud-Host-Secret": "t" * 40}
+    for headers in (liar.headers, guessed):
+        answer = admin.put(f"/kcloud/v1/hosts/{agent.host_id}/report", headers=headers, json={})
+        assert answer.status_code == 401
+    held = {each.name: each for each in agent.devices}
+    idle = next(name for name in held if name != used["name"])
+    ahead = agent.certificate(held[used["name"]], None, generation=99)
+    swapped = agent.certificate(held[idle], None, generation=1)
+    for wrong in (ahead, swapped):
+        agent.change(used["name"], certificate=wrong)
+        agent.report()
+        shown = {
+            each["name"]: each
+            for each in admin.get("/kcloud/v1/devices").json()["devices"]
+            if each["host"] == "host-1"
+        }
+        assert "refused" in shown[used["name"]]["held_back"]
+    assert admin.get("/kcloud/v1/certificates").json()["certificates"] == []
+
+
+def test_a_lease_that_a_host_makes_up_certifies_none_that_comes_after_it(
+    admin: httpx.Client, tenant: Tenant, agent: ScriptedAgent
+) -> None:
+    agent.change(GPU, generation=7)
+    agent.clean(GPU)
+    agent.report()
+    assert device(admin)["certified_generation"] == 7
+    end_without_certificate(tenant, agent)
+    assert device(admin)["generation"] == 8
+    assert "not certified" in device(admin)["held_back"]
+    old = agent.chains[GPU]
+    agent.change(GPU, certificate=old)
+    agent.report()
+    assert "not certified" in device(admin)["held_back"]
+
+
+def test_a_stranger_learns_neither_that_there_are_leases_nor_how_many(
+    cloud: Cloud, admin: httpx.Client, tenant: Tenant, agent: ScriptedAgent
+) -> None:
+    server = boot(tenant, agent)
+    stranger = member_of_another_project(cloud)
+    claim, known = device(admin)["claim"]["id"], device(admin)
+    assert stranger.get("/accelerator/v2/accelerator_requests").json()["arqs"] == []
+    assert stranger.get(f"/accelerator/v2/accelerator_requests?instance={server}").json()["arqs"] == []
+    for path_ in (
+        f"/accelerator/v2/accelerator_requests/{claim}",
+        f"/kcloud/v1/devices/{known['id']}/certificates",
+        f"/compute/v2.1/servers/{server}",
+    ):
+        seen, nowhere = stranger.get(path_), stranger.get(re.sub(r"[0-9a-f-]{36}", str(uuid4()), path_))
+        assert seen.status_code == nowhere.status_code == 404, path_
+    for path_ in ("devices", f"devices/{known['id']}", "cards", "hosts", f"hosts/{agent.host_id}/keys"):
+        assert stranger.get(f"/kcloud/v1/{path_}").status_code == 403, path_
+    answer = stranger.post(f"/kcloud/v1/devices/{known['id']}/action", json={"release": {}})
+    assert answer.status_code == 403
+    tenant.delete(server)
+    agent.obey()
+    marker = admin.get(path(admin)).json()["about"][0]["id"]
+    for narrowed in (f"server_id={server}", "limit=1"):
+        assert stranger.get(f"/kcloud/v1/certificates?{narrowed}").json()["certificates"] == []
+    seen, nowhere = (stranger.get(f"/kcloud/v1/certificates?marker={id_}") for id_ in (marker, uuid4()))
+    assert seen.status_code == nowhere.status_code == 400
