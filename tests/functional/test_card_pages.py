@@ -56,8 +56,10 @@ def test_the_database_adds_up_what_the_slices_are(any_database: Database) -> Non
             card = provider_id(host, "pci_0000_61_00_0")
             for row in session.exec(select(DeviceRow).where(DeviceRow.provider_id == card)):
                 if not row.maintenance and random.random() < 0.3:
-                    made = {"device_id": row.id, "server_id": uuid4(), "created_at": row.last_seen}
-                    session.add(ClaimRow(id=uuid4(), **made))
+                    claim = ClaimRow(
+                        id=uuid4(), device_id=row.id, server_id=uuid4(), created_at=row.last_seen
+                    )  # fmt: skip
+                    session.add(claim)
             kept = [each for each in slices if random.random() < 0.7]
             accelerator.sync_devices(session, host, kept)
             session.flush()
