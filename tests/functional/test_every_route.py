@@ -49,6 +49,7 @@ BODIES: dict[str, Any] = {
     "PATCH /kcloud/v1/hosts/{host_id}": {"enabled": False},
     "POST /kcloud/v1/devices/{device_id}/action": {"maintenance": True},
     "POST /kcloud/v1/layouts": {"name": "x", "target": {"kind": "all"}, "cards": []},
+    "POST /kcloud/v1/layouts/validate": {"name": "x", "target": {"kind": "all"}, "cards": []},
 }
 """What says nothing wrong, where a body is looked at before it is known whose it is."""
 
