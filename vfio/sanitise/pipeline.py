@@ -145,8 +145,10 @@ class _Run:
         except NotYet:
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in _DISK_FULL:
-                # Of the agent's own files: the kernel's refusals are SysfsErrors.
+            # A full disk of the agent's own, as it is or as what could not be noted for a claim. The kernel's
+            # refusals are SysfsErrors.
+            ours = error.__cause__ if isinstance(error, BindingError) else error
+            if isinstance(ours, OSError) and ours.errno in _DISK_FULL:
                 raise NotYet(f"{planned.step}: {error}") from error
             # Whatever it is, and were it a mistake of ours: the device is not known to be clean.
             why = str(error) if isinstance(error, _EXPECTED) else f"{type(error).__name__}: {error}"
