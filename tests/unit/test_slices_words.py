@@ -174,9 +174,15 @@ class FakeLibrary:
     def __init__(self, *, answer: int = 0) -> None:
         self.answer = answer
         self.state = [1, 0, 2_000_000, 0]
+        self.open = 0
 
     def nvmlInit_v2(self) -> int:  # noqa: N802
+        self.open += not self.answer
         return self.answer
+
+    def nvmlShutdown(self) -> int:  # noqa: N802
+        self.open -= 1
+        return 0
 
     def nvmlDeviceGetHandleByPciBusId_v2(self, name: ctypes.c_char_p, device: object) -> int:  # noqa: N802
         return 0 if name.value == b"0000:41:00.0" else 6
@@ -215,6 +221,7 @@ def test_nvidia_s_scheduler_is_read_and_set_in_nanoseconds() -> None:
     assert library.state == [3, 1, 4_000_000, 0]
     assert scheduler.read("0000:41:00.0") == Sharing(Policy.FIXED, 4000)
     assert "answers 6" in scheduler.ability("0000:42:00.0").refused
+    assert library.open == 0, "a card held open cannot be taken from its driver"
 
 
 def test_a_library_that_does_not_start_or_is_too_old_says_so() -> None:
@@ -226,6 +233,9 @@ def test_a_library_that_does_not_start_or_is_too_old_says_so() -> None:
 
 class _Old:
     def nvmlInit_v2(self) -> int:  # noqa: N802
+        return 0
+
+    def nvmlShutdown(self) -> int:  # noqa: N802
         return 0
 
     def nvmlDeviceGetHandleByPciBusId_v2(self, name: object, device: object) -> int:  # noqa: N802

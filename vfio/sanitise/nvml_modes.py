@@ -1,15 +1,11 @@
-"""Reads and sets the modes of NVIDIA's cards through the host driver's library, as nvml.h declares it.
-
-The library is let go after each use: while it holds a card open, the card cannot be taken from its driver.
-"""
+"""Reads and sets the modes of NVIDIA's cards through the host driver's library."""
 
 import ctypes
 import errno
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
+from vfio import nvml
 from vfio.sanitise.modes import Mode
-from vfio.slices.nvml import LIBRARY
 
 _UINT = ctypes.c_uint
 _NOT_SUPPORTED = 3
@@ -17,13 +13,11 @@ MIG, ECC, POWER = "MIG mode", "ECC mode", "power limit in mW"
 
 
 class NvmlModes:
-    """Thread-safe: the library counts who uses it."""
-
-    def __init__(self, load: Callable[[str], ctypes.CDLL] = ctypes.CDLL) -> None:
+    def __init__(self, load: nvml.Load = ctypes.CDLL) -> None:
         self._load = load
 
     def read(self, address: str) -> Mapping[str, Mode]:
-        with self._card(address) as (library, card):
+        with nvml.opened(self._load, address) as (library, card):
             found = {
                 MIG: _pair(library, "nvmlDeviceGetMigMode", card),
                 ECC: _pair(library, "nvmlDeviceGetEccMode", card),
@@ -32,29 +26,14 @@ class NvmlModes:
         return {name: mode for name, mode in found.items() if mode is not None}
 
     def set(self, address: str, name: str, value: int) -> None:
-        with self._card(address) as (library, card):
+        with nvml.opened(self._load, address) as (library, card):
             if name == MIG:
                 at_once = _UINT()
-                _call(library, "nvmlDeviceSetMigMode", card, _UINT(value), ctypes.byref(at_once))
+                nvml.call(library, "nvmlDeviceSetMigMode", card, _UINT(value), ctypes.byref(at_once))
             elif name == ECC:
-                _call(library, "nvmlDeviceSetEccMode", card, _UINT(value))
+                nvml.call(library, "nvmlDeviceSetEccMode", card, _UINT(value))
             else:
-                _call(library, "nvmlDeviceSetPowerManagementLimit", card, _UINT(value))
-
-    @contextmanager
-    def _card(self, address: str) -> Iterator[tuple[ctypes.CDLL, ctypes.c_void_p]]:
-        try:
-            library = self._load(LIBRARY)
-        except OSError as error:
-            raise OSError(errno.ENOENT, f"{LIBRARY} is not on this host") from error
-        _call(library, "nvmlInit_v2")
-        try:
-            card = ctypes.c_void_p()
-            name = ctypes.c_char_p(address.encode())
-            _call(library, "nvmlDeviceGetHandleByPciBusId_v2", name, ctypes.byref(card))
-            yield library, card
-        finally:
-            library.nvmlShutdown()
+                nvml.call(library, "nvmlDeviceSetPowerManagementLimit", card, _UINT(value))
 
 
 def _pair(library: ctypes.CDLL, name: str, card: ctypes.c_void_p) -> Mode | None:
@@ -76,11 +55,3 @@ def _has(library: ctypes.CDLL, name: str, *arguments: object) -> bool:
     if code not in (0, _NOT_SUPPORTED):
         raise OSError(errno.EIO, f"{name} answers {code}")
     return not code
-
-
-def _call(library: ctypes.CDLL, name: str, *arguments: object) -> None:
-    function = getattr(library, name, None)
-    if function is None:
-        raise OSError(errno.ENOSYS, f"{LIBRARY} has no {name}")
-    if code := function(*arguments):
-        raise OSError(errno.EIO, f"{name} answers {code}")

@@ -1,17 +1,12 @@
-"""Sets NVIDIA's vGPU scheduler through the host driver's own library, where that is on the host.
-
-The library's functions and structures are those of nvml.h; it is loaded when first asked for, never linked.
-"""
+"""Sets NVIDIA's vGPU scheduler through the host driver's own library, where that is on the host."""
 
 import ctypes
-import errno
-from collections.abc import Callable
 from typing import cast
 
+from vfio.nvml import LIBRARY, Load, call, opened
 from vfio.slices.model import Policy, Sharing
 from vfio.slices.scheduler import NoScheduler, Scheduler, SchedulerAbility
 
-LIBRARY = "libnvidia-ml.so.1"
 _NUMBERS = {Policy.BEST_EFFORT: 1, Policy.EQUAL: 2, Policy.FIXED: 3}
 _POLICIES = {number: policy for policy, number in _NUMBERS.items()}
 _ADAPTIVE_OFF = 1
@@ -45,30 +40,26 @@ class _NewState(ctypes.Structure):
     _fields_ = (("policy", _UINT), ("adaptive", _UINT), ("first", _UINT), ("second", _UINT))
 
 
-def nvml_scheduler(load: Callable[[str], ctypes.CDLL] = ctypes.CDLL) -> Scheduler:
+def nvml_scheduler(load: Load = ctypes.CDLL) -> Scheduler:
     """The scheduler of this host's NVIDIA driver, or one that refuses with the reason."""
     try:
-        library = load(LIBRARY)
+        load(LIBRARY)
     except OSError:
         return NoScheduler(
             f"time slicing is set through {LIBRARY}, which is not on this host (install the vGPU driver)"
         )
-    try:
-        _call(library, "nvmlInit_v2")
-    except OSError as error:
-        return NoScheduler(f"time slicing is set through {LIBRARY}, which does not start: {error}")
-    return NvmlScheduler(library)
+    return NvmlScheduler(load)
 
 
 class NvmlScheduler:
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self._library = library
+    def __init__(self, load: Load) -> None:
+        self._load = load
 
     def ability(self, address: str) -> SchedulerAbility:
         found = _Capabilities()
         try:
-            device = self._device(address)
-            _call(self._library, "nvmlDeviceGetVgpuSchedulerCapabilities", device, ctypes.byref(found))
+            with opened(self._load, address) as (library, card):
+                call(library, "nvmlDeviceGetVgpuSchedulerCapabilities", card, ctypes.byref(found))
         except OSError as error:
             return SchedulerAbility(refused=f"NVIDIA's driver sets no scheduler for this card: {error}")
         numbers = sorted(set(cast(list[int], list(found.supported))) & _POLICIES.keys())
@@ -80,7 +71,8 @@ class NvmlScheduler:
 
     def read(self, address: str) -> Sharing:
         found = _State()
-        _call(self._library, "nvmlDeviceGetVgpuSchedulerState", self._device(address), ctypes.byref(found))
+        with opened(self._load, address) as (library, card):
+            call(library, "nvmlDeviceGetVgpuSchedulerState", card, ctypes.byref(found))
         slice_ns = found.second if found.adaptive == _ADAPTIVE_ON else found.first
         return Sharing(policy=_POLICIES.get(found.policy), quantum_us=slice_ns // _NS_OF_US or None)
 
@@ -90,19 +82,5 @@ class NvmlScheduler:
             return
         # A quantum counts only with the adaptive mode off, which would change it as it goes.
         wanted = _NewState(_NUMBERS[sharing.policy], _ADAPTIVE_OFF, (sharing.quantum_us or 0) * _NS_OF_US, 0)
-        _call(self._library, "nvmlDeviceSetVgpuSchedulerState", self._device(address), ctypes.byref(wanted))
-
-    def _device(self, address: str) -> ctypes.c_void_p:
-        device = ctypes.c_void_p()
-        name = ctypes.c_char_p(address.encode())
-        _call(self._library, "nvmlDeviceGetHandleByPciBusId_v2", name, ctypes.byref(device))
-        return device
-
-
-def _call(library: ctypes.CDLL, name: str, *arguments: object) -> None:
-    """OSError for any answer but success, and for a library too old to have the function."""
-    function = getattr(library, name, None)
-    if function is None:
-        raise OSError(errno.ENOSYS, f"the driver's library has no {name}")
-    if code := function(*arguments):
-        raise OSError(errno.EIO, f"{name} answers {code}")
+        with opened(self._load, address) as (library, card):
+            call(library, "nvmlDeviceSetVgpuSchedulerState", card, ctypes.byref(wanted))
