@@ -25,11 +25,11 @@ demo: install client
 clean-demo:
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m kcloud_cli.demo down; fi
 
-# Everything: lint, types, contracts, unit, functional, real libvirt, the lab. One run, one summary.
+# Everything: lint, types, contracts, unit, functional, real libvirt, the lab. One run on two cores, one summary.
 test: client
 	@tools/dev packages test
 	@tools/dev venv
-	@KCLOUD_TEST_THOROUGH=1 .venv/bin/pytest -m ""
+	@KCLOUD_TEST_THOROUGH=1 .venv/bin/pytest -m "" -n 2 --dist loadscope
 
 # Decisions, drivers' contract, the tree's own rules: about a minute on two cores, with nothing but Python.
 test-fast:
