@@ -25,7 +25,8 @@ def settle(host: Host, claim_id: UUID, device: str) -> bool:
     """Whether the claim has been dealt with here. False for one that is to be released in the ordinary way,
     which mends a damaged entry if the ledger knows the lease. `device`: empty where nobody knows it. Raises
     as Slicer.prepare and Slicer.release do; safe to repeat."""
-    why = host.journal.damaged().get(claim_id, "")
+    entries, damaged = host.journal.all()
+    why = damaged.get(claim_id, "")
     record = host.ledger.of(device) if device else None
     if record is None:
         if why:
@@ -36,6 +37,8 @@ def settle(host: Host, claim_id: UUID, device: str) -> bool:
         if another and why:
             _set_aside(host, claim_id, f"{device} is held by another claim; {why}")
         return another and bool(why)
+    if record.state in (State.FREE, State.MAINTENANCE) and not why and claim_id not in entries:
+        return True  # released already: who asks again has looked before that was done
     if record.state is State.FREE and not record.generation:
         return False  # claimed before there was a ledger
     if record.state is State.QUARANTINED and not why:
