@@ -108,12 +108,19 @@ _SUPERSEDE = (
 )
 
 
-def head(session: Session, row: DeviceRow) -> ChainHead | None:
-    """Where its chain stands; None for one that was never leased nor certified."""
-    last = _newest(session, [row.id]).get((row.id, row.chain))
-    if last is None:
-        return ChainHead(generation=row.generation) if row.generation else None
-    return ChainHead(sequence=last.sequence, hash=fingerprint(last), generation=row.generation)
+def heads(session: Session, rows: Collection[DeviceRow]) -> Mapping[UUID, ChainHead]:
+    """Where the chain of each of these devices stands; those that were never leased nor certified lack."""
+    newest = _newest(session, [row.id for row in rows])
+    found: dict[UUID, ChainHead] = {}
+    for row in rows:
+        last = newest.get((row.id, row.chain))
+        if last is not None:
+            found[row.id] = ChainHead(
+                sequence=last.sequence, hash=fingerprint(last), generation=row.generation
+            )
+        elif row.generation:
+            found[row.id] = ChainHead(generation=row.generation)
+    return found
 
 
 def _newest(session: Session, device_ids: Collection[UUID]) -> dict[tuple[UUID, int], Certificate]:

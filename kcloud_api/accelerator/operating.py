@@ -14,7 +14,7 @@ from kcloud_api.accelerator.tables import ClaimRow, DeviceRow
 from kcloud_common.errors import Conflict, NotFound
 from kcloud_common.wire import DeviceState, DeviceWant
 
-# Made once: this is asked for with every report, and making it takes longer than asking.
+# Made once: they are asked for with every report and assignment, and making them takes longer than asking.
 _STANCES = (
     select_columns(
         col(DeviceRow.name), col(ClaimRow.id), col(DeviceRow.maintenance), col(DeviceRow.quarantine_reason),
@@ -33,6 +33,15 @@ _STANCES = (
     )
     .order_by(col(DeviceRow.name))
 )  # fmt: skip
+_WANTED = (
+    select(DeviceRow)
+    .where(
+        col(DeviceRow.host_id) == bindparam("host_id"),
+        col(DeviceRow.maintenance).is_(True) | (col(DeviceRow.release_count) > 0),
+        col(DeviceRow.state) != MISSING,
+    )
+    .order_by(col(DeviceRow.name))
+)
 
 
 def host_of(session: Session, device_id: UUID) -> UUID:
@@ -77,21 +86,14 @@ def release(session: Session, device_id: UUID) -> None:
 
 def wants(session: Session, host_id: UUID) -> tuple[DeviceWant, ...]:
     """What a host is to know of its devices: of those in ordinary use, nothing."""
-    rows = session.exec(
-        select(DeviceRow)
-        .where(
-            DeviceRow.host_id == host_id,
-            col(DeviceRow.maintenance).is_(True) | (col(DeviceRow.release_count) > 0),
-            DeviceRow.state != MISSING,
-        )
-        .order_by(DeviceRow.name)
-    )
+    rows = session.scalars(_WANTED, {"host_id": host_id}).all()
+    heads = certifying.heads(session, [row for row in rows if row.release_count > row.release_done])
     return tuple(
         DeviceWant(
             name=row.name, maintenance=row.maintenance, release_count=row.release_count,
-            chain=certifying.head(session, row) if row.release_count > row.release_done else None,
+            chain=heads.get(row.id),
         )
-        for row in rows.all()
+        for row in rows
     )  # fmt: skip
 
 

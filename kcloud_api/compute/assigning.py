@@ -7,8 +7,8 @@ assignment (`changed`, `lock`), then placement's providers and accelerator's dev
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, true, update
-from sqlalchemy import select as select_value
+from sqlalchemy import ColumnElement, Select, bindparam, func, true, update
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import service as accelerator
@@ -24,6 +24,16 @@ from kcloud_common.wire import ServerWant
 HERE = sorted(ON_HOST)
 ONE_BY_ONE = 0x61737369676E
 """PostgreSQL's key for who changes the assignments of many hosts: `assign` in ASCII."""
+
+# Made once: after a layout for all every host asks them at once, and making them takes longer than asking.
+_HEAD = select_columns(col(AssignmentRow.generation), col(AssignmentRow.host_name)).where(
+    col(AssignmentRow.host_id) == bindparam("host_id")
+)
+_SERVERS = (
+    select(ServerRow)
+    .where(col(ServerRow.host_id) == bindparam("host_id"), col(ServerRow.state).in_(HERE))
+    .order_by(col(ServerRow.id))
+)
 
 
 def add_host(session: Session, host_id: UUID, name: str) -> None:
@@ -66,7 +76,7 @@ def _changed_where(session: Session, those: ColumnElement[bool]) -> None:
     # One such change after the other, or two would wait in a circle for each other's rows. To lock the rows
     # in one order first would write each of them twice, and whoever places a server waits for that.
     if session.get_bind().dialect.name == "postgresql":
-        session.connection().execute(select_value(func.pg_advisory_xact_lock(ONE_BY_ONE)))
+        session.connection().execute(select_columns(func.pg_advisory_xact_lock(ONE_BY_ONE)))
     changed = session.exec(
         update(AssignmentRow)
         .where(those)
@@ -86,22 +96,22 @@ def lock(session: Session, host_id: UUID) -> None:
 
 def generation(session: Session, host_id: UUID) -> int:
     """Of the host's newest assignment; 0 when it has none."""
-    query = select(AssignmentRow.generation).where(AssignmentRow.host_id == host_id)
-    return session.exec(query).first() or 0
+    return head(session, host_id)[0]
 
 
 def host_name(session: Session, host_id: UUID) -> str:
-    query = select(AssignmentRow.host_name).where(AssignmentRow.host_id == host_id)
-    return session.exec(query).first() or str(host_id)
+    return head(session, host_id)[1]
+
+
+def head(session: Session, host_id: UUID) -> tuple[int, str]:
+    """`generation` and `host_name` in one."""
+    found = session.connection().execute(_HEAD, {"host_id": host_id}).first()
+    return (found.generation, found.host_name) if found is not None else (0, str(host_id))
 
 
 def assigned_servers(session: Session, host_id: UUID) -> tuple[ServerWant, ...]:
     """Everything that the host is to have or to lose, by id."""
-    rows = session.exec(
-        select(ServerRow)
-        .where(ServerRow.host_id == host_id, col(ServerRow.state).in_(HERE))
-        .order_by(col(ServerRow.id))
-    ).all()
+    rows = session.scalars(_SERVERS, {"host_id": host_id}).all()
     ids = [row.id for row in rows]
     claims = accelerator.claims_of(session, ids) if ids else {}
     ports = network.ports_of(session, ids) if ids else {}

@@ -38,14 +38,21 @@ from kcloud_common.wire import (
 
 log = logging.getLogger(__name__)
 
-# Made once: they are asked for with every report, and making them takes longer than asking.
+# Made once: they are asked for with every report and poll, and making them takes longer than asking.
 _HOST = (
     select(HostRow)
     .where(col(HostRow.id) == bindparam("host_id"))
     .with_for_update()
     .execution_options(populate_existing=True)
 )
-_STRAYS = select_columns(col(StrayRow.server_id)).where(col(StrayRow.host_id) == bindparam("host_id"))
+_HEARD = select_columns(col(HostRow.state), col(HostRow.last_seen)).where(
+    col(HostRow.id) == bindparam("host_id")
+)
+_STRAYS = (
+    select_columns(col(StrayRow.server_id), col(StrayRow.generation))
+    .where(col(StrayRow.host_id) == bindparam("host_id"))
+    .order_by(col(StrayRow.server_id))
+)
 
 MOST_STRAYS = 100
 """That are noted of one host at a time; the next ones when these are gone. A host that makes servers up must
@@ -160,18 +167,15 @@ def _why_not_here(known: tuple[State, UUID | None] | None, host_id: UUID) -> str
 def assignment(session: Session, host_id: UUID) -> Assignment:
     """Everything the host is to have, and everything it is to lose."""
     # The number is read before what it numbers: a change in between is then told again, never missed.
-    generation = assigning.generation(session, host_id)
+    generation, name = assigning.head(session, host_id)
     tombstones = [
-        ServerWant(id=row.server_id, generation=row.generation, presence=Presence.ABSENT)
-        for row in session.exec(
-            select(StrayRow).where(StrayRow.host_id == host_id).order_by(col(StrayRow.server_id))
-        )
+        ServerWant(id=server_id, generation=since, presence=Presence.ABSENT)
+        for server_id, since in session.connection().execute(_STRAYS, {"host_id": host_id})
     ]
     servers = (*assigning.assigned_servers(session, host_id), *tombstones)
-    layout = layouts.of_host(session, assigning.host_name(session, host_id))
     return Assignment(
         host_id=host_id, generation=generation, servers=servers,
-        layout=layout.want if layout is not None else None, devices=operating.wants(session, host_id),
+        layout=layouts.want_of_host(session, name), devices=operating.wants(session, host_id),
     )  # fmt: skip
 
 
@@ -193,7 +197,7 @@ def touch(session: Session, host_id: UUID, *, at_most_each: float) -> None:
 
 def needs_touch(session: Session, host_id: UUID, *, at_most_each: float) -> bool:
     """Whether `touch` would write; asked without a write transaction."""
-    host = session.get(HostRow, host_id)
+    host = session.connection().execute(_HEARD, {"host_id": host_id}).first()
     stale = utcnow() - timedelta(seconds=at_most_each)
     return host is not None and (host.state != HostState.UP or host.last_seen < stale)
 

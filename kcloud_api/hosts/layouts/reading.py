@@ -1,19 +1,50 @@
 """Reads layouts, and which of them counts for a host: its own, else its group's, else the one for all."""
 
-from collections.abc import Collection, Mapping
-from typing import cast
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam, or_
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from kcloud_api.hosts.layouts.bodies import Target
-from kcloud_api.hosts.layouts.records import LayoutRecord
+from kcloud_api.hosts.layouts.records import LayoutRecord, want
 from kcloud_api.hosts.layouts.tables import LayoutRow, LayoutTargetRow, LayoutVersionRow
-from kcloud_common.wire import CardLayoutWant
+from kcloud_common.wire import CardLayoutWant, LayoutWant
 
 RANK = {"host": 0, "group": 1, "all": 2}
 """The lower goes first."""
+
+
+def is_newest() -> ColumnElement[bool]:
+    return (col(LayoutVersionRow.layout_id) == LayoutRow.id) & (
+        col(LayoutVersionRow.version) == LayoutRow.version
+    )
+
+
+# Made once: every host asks this whenever it reads its assignment, and making it takes longer than asking. No
+# targets: that of a group names all its hosts.
+_WANTED = (
+    select_columns(
+        col(LayoutTargetRow.kind), col(LayoutVersionRow.layout_id), col(LayoutVersionRow.version),
+        col(LayoutVersionRow.cards),
+    )
+    .join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
+    .join(LayoutVersionRow, is_newest())
+    .where(
+        col(LayoutTargetRow.kind).in_(RANK),
+        or_(
+            col(LayoutTargetRow.host_name) == bindparam("host_name"), col(LayoutTargetRow.host_name) == ""
+        ),
+    )
+)  # fmt: skip
+
+
+def want_of_host(session: Session, host_name: str) -> LayoutWant | None:
+    """What the host is told of the layout that counts for it; None: its cards are whole."""
+    rows = session.connection().execute(_WANTED, {"host_name": host_name})
+    found = min(rows, key=lambda row: RANK[row.kind], default=None)
+    return want(found.layout_id, found.version, _cards(found.cards)) if found is not None else None
 
 
 def of_host(session: Session, host_name: str) -> LayoutRecord | None:
@@ -22,7 +53,7 @@ def of_host(session: Session, host_name: str) -> LayoutRecord | None:
         select(LayoutTargetRow.kind, LayoutRow, LayoutVersionRow)
         .join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
         .join(LayoutVersionRow, is_newest())
-        # As the key has them: every host asks this whenever it reads its assignment.
+        # As the key has them.
         .where(col(LayoutTargetRow.kind).in_(RANK), col(LayoutTargetRow.host_name).in_([host_name, ""]))
     ).all()
     found = min(rows, key=lambda found: RANK[found[0]], default=None)
@@ -54,12 +85,6 @@ def in_force(
     return {name: records[found[1]] if found is not None else None for name, found in ids.items()}
 
 
-def is_newest() -> ColumnElement[bool]:
-    return (col(LayoutVersionRow.layout_id) == LayoutRow.id) & (
-        col(LayoutVersionRow.version) == LayoutRow.version
-    )
-
-
 def version_of(session: Session, layout_id: UUID, version: int) -> LayoutVersionRow:
     return session.exec(
         select(LayoutVersionRow).where(
@@ -71,6 +96,9 @@ def version_of(session: Session, layout_id: UUID, version: int) -> LayoutVersion
 def record_of(row: LayoutRow, version: LayoutVersionRow) -> LayoutRecord:
     return LayoutRecord(
         id=row.id, name=row.name, version=version.version, target=Target.model_validate(version.target),
-        cards=tuple(CardLayoutWant.model_validate(card) for card in cast("list[object]", version.cards)),
-        user_id=version.user_id, created_at=version.created_at,
+        cards=_cards(version.cards), user_id=version.user_id, created_at=version.created_at,
     )  # fmt: skip
+
+
+def _cards(kept: Sequence[object]) -> tuple[CardLayoutWant, ...]:
+    return tuple(map(CardLayoutWant.model_validate, kept))

@@ -23,5 +23,9 @@ class LayoutRecord:
 
     @property
     def want(self) -> LayoutWant:
-        """What hosts are told. Its version is another one for every change of every layout."""
-        return LayoutWant(version=f"{self.id}:{self.version}", cards=self.cards)
+        return want(self.id, self.version, self.cards)
+
+
+def want(layout_id: UUID, version: int, cards: tuple[CardLayoutWant, ...]) -> LayoutWant:
+    """What hosts are told. Its version is another one for every change of every layout."""
+    return LayoutWant(version=f"{layout_id}:{version}", cards=cards)

@@ -12,14 +12,21 @@ from sqlmodel import Session, col, select
 from kcloud_api.compute import assigning
 from kcloud_api.db.columns import utcnow
 from kcloud_api.hosts.layouts.bodies import LayoutBody, LayoutChange, LayoutTrial, Target, check
-from kcloud_api.hosts.layouts.reading import RANK, is_newest, of_host, record_of, version_of
+from kcloud_api.hosts.layouts.reading import (
+    RANK,
+    is_newest,
+    of_host,
+    record_of,
+    version_of,
+    want_of_host,
+)
 from kcloud_api.hosts.layouts.records import LayoutRecord
 from kcloud_api.hosts.layouts.tables import LayoutRow, LayoutTargetRow, LayoutVersionRow
 from kcloud_api.hosts.tables import HostRow
 from kcloud_common.errors import AlreadyExists, BadRequest, Conflict, NotFound, StaleGeneration
 from kcloud_common.wire import CardLayoutWant
 
-__all__ = ["change", "create", "get", "of_host", "on_trial", "page", "remove", "versions"]
+__all__ = ["change", "create", "get", "of_host", "on_trial", "page", "remove", "versions", "want_of_host"]
 
 
 def create(session: Session, body: LayoutBody, user_id: str) -> LayoutRecord:
