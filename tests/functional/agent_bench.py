@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from hypervisor_drivers.fake import FakeDriver
 from kcloud_common.wire import (
     ClaimWant,
@@ -18,12 +20,15 @@ from kcloud_common.wire import (
     ServerReport,
     ServerWant,
 )
+from kcloud_compute import agent as agent_module
+from kcloud_compute import ledger, reporter
 from kcloud_compute.agent import Agent
 from kcloud_compute.assembly import Hooks
 from kcloud_compute.conf import AgentConf, ComputeConf
 from kcloud_compute.durable import Checkpoint, no_checkpoint
 from kcloud_compute.tools import ToolFailed
 from tests.functional.agent_control_plane import TOKEN, ControlPlane
+from vfio.sysfs import Sysfs
 from vfio.testing import FakeHost, two_function_group
 
 IMAGE_ID = UUID(int=0x1A)
@@ -32,10 +37,19 @@ SERVER = UUID(int=0x5E01)
 CLAIM = UUID(int=0xC101)
 GPU = ("0000:41:00.0", "0000:41:00.1")
 GPU_NAME = "pci_0000_41_00_0"
+HASTE = 0.05
 
 
 class Killed(BaseException):
     """The agent's process is gone. No code under test may handle it."""
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agents try again at once: what is right only because somebody was slow fails."""
+    monkeypatch.setattr(agent_module, "_MOST_OFTEN", HASTE)
+    monkeypatch.setattr(ledger, "_FIRST", HASTE)
+    monkeypatch.setattr(reporter, "_PROGRESS_DELAY", HASTE)
 
 
 class KillAt:
@@ -97,12 +111,18 @@ class Bench:
         self.state = folder / "state"
         self.token = folder / "token"
         self.token.write_text(TOKEN)
-        self.host: FakeHost = machine(folder / "host")
-        self.driver = FakeDriver()
+        self.hypervisor = folder / "hypervisor"
+        self._machine, self._hardware = machine, folder / "host"
         self.tools = FakeTools()
-        self.untouched = self.host.picture()
         self.agents: list[Agent] = []
+        self.find_again()
+        self.untouched = self.host.picture()
         plane.images[IMAGE_ID] = IMAGE
+
+    def find_again(self) -> None:
+        """Host and hypervisor as their folders have them; nothing is planned to go wrong."""
+        self.host: FakeHost = self._machine(self._hardware)
+        self.driver = FakeDriver(self.hypervisor)
 
     def conf(self, **changes: object) -> ComputeConf:
         options: dict[str, object] = {
@@ -116,17 +136,21 @@ class Bench:
         }
         return ComputeConf(AgentConf(**(options | changes)))  # type: ignore[arg-type]
 
-    def agent(self, checkpoint: Checkpoint = no_checkpoint, **changes: object) -> Agent:
+    def agent(
+        self, checkpoint: Checkpoint = no_checkpoint, sysfs: Sysfs | None = None, **changes: object
+    ) -> Agent:
         """A started agent."""
         hooks = Hooks(run=self.tools, checkpoint=checkpoint)
-        agent = Agent(self.conf(**changes), self.driver, self.host.sysfs(), hooks=hooks)
+        agent = Agent(self.conf(**changes), self.driver, sysfs or self.host.sysfs(), hooks=hooks)
         self.agents.append(agent)
         agent.start()
         return agent
 
     def close(self) -> None:
+        """Guests run on."""
         for agent in self.agents:
             agent.stop()
+        self.agents = []
 
     def folder(self, server_id: UUID = SERVER) -> Path:
         return self.state / "servers" / str(server_id)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +22,20 @@ from kcloud_common.wire import (
 HOST_ID = UUID(int=0xA0)
 TOKEN = "one-time-token"
 TIMEOUT = 20.0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a control plane has been told so far."""
+
+    secret: str
+    reports: tuple[HostReport, ...]
+
+    def looks(self) -> object:
+        """What of it an agent could tell from another."""
+        devices = [device for report in self.reports for device in report.devices]
+        certified = {(each.name, each.certificate.sequence) for each in devices if each.certificate}
+        return self.secret, frozenset(certified)
 
 
 class ControlPlane:
@@ -75,6 +90,15 @@ class ControlPlane:
             if not self.mute:
                 self.changed.notify_all()
             return number
+
+    def remember(self) -> Memory:
+        with self.changed:
+            return Memory(self.secret, tuple(self.reports))
+
+    def recall(self, memory: Memory) -> None:
+        """Only while no agent is there. What is wished for stays."""
+        with self.changed:
+            self.secret, self.reports = memory.secret, list(memory.reports)
 
     def wait(self, what: str, true: Callable[[], bool], timeout: float = TIMEOUT) -> None:
         with self.changed:
