@@ -22,7 +22,7 @@ from kcloud_common.wire import DeviceReport, DeviceState
 from tests.functional.conftest import Serve
 
 HOST = UUID(int=1)
-SERVER = uuid4()
+SERVER = UUID(int=7)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from kcloud_api.placement.inventory import HostInventory, Inventory, ProviderInv
 
 HOST = UUID(int=1)
 GPU = UUID(int=2)
+UNKNOWN = UUID(int=9)
 NEWEST = "placement 1.39"
 
 
@@ -176,7 +177,7 @@ def test_a_query_for_nothing_is_refused_with_a_code_of_its_own(client: httpx.Cli
 
 
 @pytest.mark.parametrize(
-    "path", [f"/resource_providers/{uuid4()}", "/resource_providers/no-uuid", "/resource_classes/NO", "/no"]
+    "path", [f"/resource_providers/{UNKNOWN}", "/resource_providers/no-uuid", "/resource_classes/NO", "/no"]
 )
 def test_what_is_not_there_is_not_found(client: httpx.Client, path: str) -> None:
     assert error_of(client.get(path))[0] == 404
@@ -277,8 +278,8 @@ def test_a_provider_is_made_filled_and_removed(client: httpx.Client) -> None:
          {"resource_provider_generation": 0, "inventories": {"CUSTOM_NEVER_MADE": {"total": 1}}}),
         ("PUT", f"/resource_providers/{HOST}/traits",
          {"resource_provider_generation": 0, "traits": ["CUSTOM_NEVER_MADE"]}),
-        ("PUT", f"/allocations/{uuid4()}", {"allocations": {}}),
-        ("PUT", f"/allocations/{uuid4()}",
+        ("PUT", f"/allocations/{UNKNOWN}", {"allocations": {}}),
+        ("PUT", f"/allocations/{UNKNOWN}",
          {"allocations": {str(uuid4()): {"resources": {"VCPU": 1}}}, "project_id": "p", "user_id": "u",
           "consumer_generation": None, "consumer_type": "INSTANCE"}),
     ],
