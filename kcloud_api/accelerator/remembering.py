@@ -5,15 +5,17 @@ Leases are numbered on, so that no claim of before passes for one of now. A chai
 names its host's id, which a host that is enrolled anew does not have.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, or_, update
+from sqlalchemy import delete, func, or_, update
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator.inventory import MISSING, provider_id
-from kcloud_api.accelerator.tables import CardRow, CertificateRow, DeviceRow
+from kcloud_api.accelerator.tables import CardRow, CertificateRow, ClaimRow, DeviceRow
 from kcloud_api.db.chunks import chunks
 from kcloud_api.db.columns import utcnow
 from kcloud_common.wire import DeviceReport
@@ -33,6 +35,15 @@ class Bar:
 
 
 NO_BAR = Bar()
+
+Mark = tuple[str, str]
+"""Vendor and serial number."""
+Silent = Callable[[Collection[UUID]], Collection[UUID]]
+"""Which of these hosts are down: what they said last of a card does not hold it there."""
+
+
+def nobody_is_silent(_hosts: Collection[UUID]) -> Collection[UUID]:
+    return ()
 
 
 def forget_host(session: Session, host_id: UUID, host_name: str) -> None:
@@ -74,26 +85,86 @@ def welcome_host(session: Session, host_id: UUID, host_name: str) -> None:
     session.flush()
 
 
-def bars(session: Session, host_id: UUID, devices: Iterable[DeviceReport]) -> Mapping[str, Bar]:
+def bars(
+    session: Session,
+    host_id: UUID,
+    devices: Iterable[DeviceReport],
+    silent: Silent = nobody_is_silent,
+) -> Mapping[str, Bar]:
     """Of those devices that are new to their host: what follows them, by name, because a card with the same
-    serial number was barred elsewhere and is not there any more.
+    serial number was barred elsewhere and is not there any more, or its host is down.
 
-    It stays noted there too: else a host that claims to have a card would free it.
+    It stays noted there too: else a host that claims to have a card would free it. But a card that was
+    certified here afterwards is clean, however it is cut next: else one that claims to have had it would bar
+    it for ever.
     """
     named = {
         device.name: _mark(device.vendor_id, device.serial) for device in devices if tells(device.serial)
     }
-    found: dict[tuple[str, str], Bar] = {}
-    for part in chunks(sorted({serial for _, serial in named.values()})):
-        rows = session.exec(
+    found: dict[Mark, Bar] = {}
+    traces: dict[Mark, datetime] = {}
+    for row, unclean in _gone(session, host_id, sorted({serial for _, serial in named.values()}), silent):
+        mark = _mark(row.vendor_id, row.serial)
+        found[mark] = _with(found.get(mark, NO_BAR), row, unclean=unclean)
+        if unclean:
+            traces[mark] = max(row.last_seen, traces.get(mark, row.last_seen))
+    for mark in _cleaned_since(session, host_id, traces):
+        found[mark] = replace(found[mark], unclean=False)
+    return {name: found[mark] for name, mark in named.items() if found.get(mark, NO_BAR) != NO_BAR}
+
+
+def _gone(
+    session: Session, host_id: UUID, serials: Sequence[str], silent: Silent
+) -> list[tuple[DeviceRow, bool]]:
+    """Devices with these numbers that are not where they were; whether they were left unclean elsewhere."""
+    rows: list[DeviceRow] = []
+    for part in chunks(serials):
+        rows += session.exec(
             select(DeviceRow).where(
-                col(DeviceRow.serial).in_(part), col(DeviceRow.serial) != "", DeviceRow.state == MISSING
+                col(DeviceRow.serial).in_(part),
+                col(DeviceRow.serial) != "",
+                or_(col(DeviceRow.state) == MISSING, col(DeviceRow.host_id) != host_id),
             )
         )
-        for row in rows:
-            mark = _mark(row.vendor_id, row.serial)
-            found[mark] = _with(found.get(mark, NO_BAR), row, elsewhere=row.host_id != host_id)
-    return {name: found[mark] for name, mark in named.items() if found.get(mark, NO_BAR) != NO_BAR}
+    there = [row for row in rows if row.state != MISSING]
+    if there:
+        down = set(silent({row.host_id for row in there}))
+        rows = [row for row in rows if row.state == MISSING or row.host_id in down]
+    held: set[UUID] = set()
+    for ids in chunks([row.id for row in rows if row.host_id != host_id]):
+        held.update(session.exec(select(ClaimRow.device_id).where(col(ClaimRow.device_id).in_(ids))))
+    return [(row, row.host_id != host_id and (_is_unclean(row) or row.id in held)) for row in rows]
+
+
+def _cleaned_since(session: Session, host_id: UUID, traces: Mapping[Mark, datetime]) -> set[Mark]:
+    """Which of these cards were certified on this host after they were left unclean elsewhere, and have left
+    nothing unclean here since."""
+    if not traces:
+        return set()
+    own: dict[Mark, list[DeviceRow]] = {}
+    for part in chunks(sorted({serial for _, serial in traces})):
+        here = select(DeviceRow).where(DeviceRow.host_id == host_id, col(DeviceRow.serial).in_(part))
+        for row in session.exec(here):
+            own.setdefault(_mark(row.vendor_id, row.serial), []).append(row)
+    certified: dict[UUID, datetime] = {}
+    for ids in chunks([row.id for rows in own.values() for row in rows]):
+        device = col(CertificateRow.device_id)
+        newest = select_columns(device, func.max(col(CertificateRow.received_at))).where(device.in_(ids))
+        for id_, at in session.connection().execute(newest.group_by(device)):
+            certified[id_] = at
+    cleaned: set[Mark] = set()
+    for mark, left in traces.items():
+        rows = own.get(mark, [])
+        unclean = [row for row in rows if _is_unclean(row)]
+        ends = [certified[row.id] for row in rows if row not in unclean and row.id in certified]
+        begins = [left, *(row.last_seen for row in unclean)]
+        if ends and max(ends) > max(begins) and all(row.state == MISSING for row in unclean):
+            cleaned.add(mark)
+    return cleaned
+
+
+def _is_unclean(row: DeviceRow) -> bool:
+    return row.begun_generation > row.certified_generation
 
 
 def tells(serial: str) -> bool:
@@ -101,15 +172,15 @@ def tells(serial: str) -> bool:
     return len(serial) >= SHORTEST_SERIAL and len(set(serial)) > 1
 
 
-def _mark(vendor_id: str, serial: str) -> tuple[str, str]:
+def _mark(vendor_id: str, serial: str) -> Mark:
     return vendor_id, serial
 
 
-def _with(bar: Bar, row: DeviceRow, *, elsewhere: bool) -> Bar:
+def _with(bar: Bar, row: DeviceRow, *, unclean: bool) -> Bar:
     return Bar(
         quarantine=bar.quarantine or row.quarantine_reason,
         maintenance=bar.maintenance or row.maintenance,
-        unclean=bar.unclean or (elsewhere and row.begun_generation > row.certified_generation),
+        unclean=bar.unclean or unclean,
     )
 
 

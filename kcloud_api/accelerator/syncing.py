@@ -45,7 +45,14 @@ class _Host:
     """Values that can't be kept, by the device's name and the field."""
 
 
-def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport], *, key: str = "") -> bool:
+def sync_devices(
+    session: Session,
+    host_id: UUID,
+    devices: Sequence[DeviceReport],
+    *,
+    key: str = "",
+    silent: remembering.Silent = remembering.nobody_is_silent,
+) -> bool:
     """Store what the host says of its devices; True if something changed that placement must be told (tell it
     `providers` then). A certificate is taken if it verifies. Idempotent."""
     rows = {row.name: row for row in _rows_of(session, host_id)}
@@ -58,7 +65,8 @@ def sync_devices(session: Session, host_id: UUID, devices: Sequence[DeviceReport
     host = _Host(host_id, book, _claims_on(session, host_id), odd)
     shapes.add(session, [each for name, each in said.items() if name not in odd])
     shut = {row.card: row for row in rows.values() if row.quarantine_reason and row.name not in said}
-    bars = remembering.bars(session, host_id, [each for name, each in said.items() if name not in rows])
+    fresh = [each for name, each in said.items() if _may_have_come(rows.get(name), each)]
+    bars = remembering.bars(session, host_id, fresh, silent)
     changed = False
     for device in said.values():
         row = rows.pop(device.name, None)
@@ -163,6 +171,11 @@ def _written(session: Session, row: DeviceRow | None, host: _Host, device: Devic
     return row
 
 
+def _may_have_come(row: DeviceRow | None, device: DeviceReport) -> bool:
+    """From elsewhere, into a seat that may have held another card."""
+    return row is None or row.state == MISSING or row.serial != device.serial
+
+
 def _settle(session: Session, row: DeviceRow, host: _Host, device: DeviceReport, *, burnt_in: bool) -> None:
     """What the report means for leases, certificates and the offer."""
     held = host.claims.get(row.id)
@@ -201,6 +214,8 @@ def _vanish(session: Session, rows: Sequence[DeviceRow], host: _Host) -> None:
         if row.name not in names:
             session.delete(row)
             continue
+        if row.state != MISSING:
+            row.last_seen = utcnow()
         row.state = MISSING
         row.reason = "the host no longer reports this device"
         offer(row, claimed=row.id in host.claims)

@@ -4,8 +4,9 @@
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, update
@@ -103,7 +104,8 @@ def _sync(session: Session, host: HostRow, said: SaidReport) -> None:
     if len(devices) < len(report.devices) or len(cards) < len(report.cards):
         facts = {"host": host.name, "devices": len(report.devices), "cards": len(report.cards)}
         log.error("devices_left_out", extra=facts)
-    accelerator.sync_devices(session, host.id, devices, key=report.certificate_key)
+    silent = partial(_silent, session)
+    accelerator.sync_devices(session, host.id, devices, key=report.certificate_key, silent=silent)
     accelerator.sync_cards(session, host.id, cards)
     host.report_digest = digest if said.is_plain() else ""
     host.report = facts_of(report)
@@ -111,6 +113,11 @@ def _sync(session: Session, host: HostRow, said: SaidReport) -> None:
     host.updated_at = utcnow()
     _tell(session, host)
     availability.tell(session, host.id, enabled=host.enabled, state=host.state)
+
+
+def _silent(session: Session, host_ids: Collection[UUID]) -> Collection[UUID]:
+    down = select(HostRow.id).where(col(HostRow.id).in_(sorted(host_ids)), HostRow.state == HostState.DOWN)
+    return session.exec(down).all()
 
 
 def tell_again(session: Session, host_id: UUID) -> None:

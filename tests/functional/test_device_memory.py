@@ -1,5 +1,6 @@
 """What is remembered of a device when its host is deleted, or its card goes to another seat."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,11 +12,12 @@ from kcloud_api.accelerator.inventory import provider_id
 from kcloud_api.accelerator.records import DeviceQuery, DeviceRecord
 from kcloud_api.accelerator.tables import DeviceRow
 from kcloud_api.compute import assigning
+from kcloud_api.db.columns import utcnow
 from kcloud_api.db.engine import Database
-from kcloud_api.hosts import enrolling
+from kcloud_api.hosts import enrolling, report_body, reporting
 from kcloud_api.hosts import service as hosts
 from kcloud_common.signing import public_key, sign
-from kcloud_common.wire import DeviceReport, DeviceState, Enrolment
+from kcloud_common.wire import DeviceReport, DeviceState, Enrolment, HostReport
 from tests.functional.scripted_agent import gpu, vgpus
 from tests.functional.test_device_histories import Truth, certificate
 
@@ -191,3 +193,105 @@ def test_a_departed_device_is_shown_to_who_asks_for_the_missing(any_database: Da
         (found,), _ = accelerator.device_page(session, DeviceQuery(state="missing"))
         assert (found.quarantine_reason, found.reason) == ("it smells", "its host was deleted")
         assert assigning.generation(session, host) == 0
+
+
+def taken(card: str = CARD) -> DeviceReport:
+    """As a host tells of a device that a guest has."""
+    return moved(card).model_copy(update={"state": DeviceState.ATTACHED, "generation": 5})
+
+
+def burnt_in(session: Session, host: UUID, device: DeviceReport) -> DeviceReport:
+    """Released by an operator, and certified after its burn-in."""
+    operating.release(session, provider_id(host, device.name))
+    fresh = certificate(host, Truth(device.name), None, 1)
+    fresh = fresh.model_copy(update={"product_id": device.product_id})
+    return device.model_copy(update={"release_count": 1, "certificate": sign(fresh, SEED)})
+
+
+def halves(cut: int) -> list[DeviceReport]:
+    return [each.model_copy(update={"name": f"{each.name}_{cut}", "serial": "SN-1234"}) for each in vgpus(2)]
+
+
+def reports(session: Session, host: UUID, *devices: DeviceReport, silent: frozenset[UUID]) -> None:
+    accelerator.sync_devices(
+        session, host, devices, key=public_key(SEED), silent=lambda hosts: silent & set(hosts)
+    )
+
+
+def test_a_card_is_as_unclean_as_it_was_when_it_is_moved_from_a_host_that_died(
+    any_database: Database,
+) -> None:
+    with any_database.transaction() as session:
+        host, other = enrol(session, "h1"), enrol(session, "h2")
+        report(session, host, taken())
+        reports(session, other, moved(), silent=frozenset({host}))
+        assert "not certified" in shown(session, other, moved().name).held_back
+
+
+def test_a_claim_is_a_trace_though_its_host_died_before_it_told_of_it(any_database: Database) -> None:
+    with any_database.transaction() as session:
+        host, other = enrol(session, "h1"), enrol(session, "h2")
+        report(session, host, moved(CARD))
+        accelerator.claim(session, uuid4(), {provider_id(host, CARD): {"PGPU": 1}})
+        reports(session, other, moved(), silent=frozenset({host}))
+        assert "not certified" in shown(session, other, moved().name).held_back
+
+
+def test_a_quarantined_card_stays_so_in_a_seat_that_held_another_card(any_database: Database) -> None:
+    with any_database.transaction() as session:
+        host, other = enrol(session, "h1"), enrol(session, "h2")
+        report(session, host, moved(CARD))
+        report(session, other, moved(serial="SN-9876"))
+        operating.quarantine(session, provider_id(host, CARD), "it smells")
+        report(session, host)
+        report(session, other, moved())
+        assert shown(session, other, moved().name).quarantine_reason == "it smells"
+
+
+def test_what_another_host_said_of_a_card_ends_with_a_burn_in_here_however_it_is_cut_next(
+    any_database: Database,
+) -> None:
+    with any_database.transaction() as session:
+        liar, host = enrol(session, "h1"), enrol(session, "h2")
+        report(session, liar, taken())
+        report(session, liar)
+        first, second = halves(1)
+        report(session, host, first, second)
+        assert shown(session, host, first.name).held_back
+        first = burnt_in(session, host, first)
+        report(session, host, first, second)
+        report(session, host)
+    with any_database.transaction() as session:
+        report(session, host, *halves(2))
+        assert shown(session, host, halves(2)[0].name).held_back, "one half was never cleaned"
+        third, fourth = (burnt_in(session, host, each) for each in halves(2))
+        report(session, host, third, fourth)
+        report(session, host)
+        hosts.delete_host(session, liar)
+    with any_database.transaction() as session:
+        report(session, host, *halves(3))
+        fifth, sixth = (burnt_in(session, host, each) for each in halves(3))
+        report(session, host, fifth, sixth)
+        assert shown(session, host, fifth.name).held_back == ""
+        report(session, host, *halves(4))
+        assert [shown(session, host, each.name).held_back for each in halves(4)] == ["", ""]
+
+
+def test_a_host_that_is_down_holds_no_card_whatever_it_said_last(any_database: Database) -> None:
+    with any_database.transaction() as session:
+        host, other = enrol(session, "h1"), enrol(session, "h2")
+        tell(session, host, taken())
+        hosts.mark_silent(session, 0, utcnow() + timedelta(seconds=1))
+        tell(session, other, moved())
+        assert "not certified" in shown(session, other, moved().name).held_back
+
+
+def tell(session: Session, host: UUID, *devices: DeviceReport) -> None:
+    """As an agent does, who has just begun."""
+    epoch = reporting.open_session(session, host).epoch
+    said = HostReport(
+        epoch=epoch, sequence=1, boot_id=uuid4(), assignment_generation=0, hypervisor_type="fake",
+        hypervisor_version="1", vcpus=1, memory_mib=1, disk_gib=1, devices=devices,
+        certificate_key=public_key(SEED),
+    )  # fmt: skip
+    reporting.take_report(session, host, report_body.read(said.model_dump_json().encode()))
