@@ -9,6 +9,7 @@ View = Mapping[str, Any]
 """A device or card as the API shows it."""
 
 _HEAD = ("ID", "HOST", "DEVICE", "MODEL", "SLICE", "SHARE", "MEMORY", "CLASS", "NUMA", "STATE", "SERVER")
+IN_USE = ("free", "claimed", "attached")
 _MORE = ("VENDOR:PRODUCT", "LINK", "PCIE PATH")
 
 
@@ -53,7 +54,7 @@ def described(device: View) -> str:
 def _facts(device: View) -> Iterator[tuple[str, str]]:
     yield "state", _state(device)
     yield "why", device["reason"]
-    yield "held back", device["held_back"]
+    yield "held back", device["held_back"] if _says_more(device) else ""
     if device["quarantine_reason"] and not device["held_back"]:
         yield "quarantine", f"an operator wants it so: {device['quarantine_reason']}"
     if device["release_count"] > device["release_done"]:
@@ -73,6 +74,11 @@ def _facts(device: View) -> Iterator[tuple[str, str]]:
     yield "health", _health(device["health"])
     yield "leases", _leases(device)
     yield "last seen", str(device["last_seen"])
+
+
+def _says_more(device: View) -> bool:
+    """Whether what holds it back is more than its state, which stands above with the reason for it."""
+    return device["state"] in IN_USE or device["maintenance"] or device["quarantine_reason"] != ""
 
 
 def _slice(device: View) -> str:
@@ -190,7 +196,7 @@ def link(found: View | None) -> str:
 
 
 def _state(device: View) -> str:
-    if device["state"] in ("free", "claimed", "attached") and device["held_back"]:
+    if device["state"] in IN_USE and device["held_back"]:
         return f"{device['state']}, held back"
     return str(device["state"])
 

@@ -9,6 +9,14 @@ from kcloud_common.wire import DeviceState
 
 MISSING = "missing"
 """State of a device that its host no longer reports, but of which something must be remembered."""
+_NOT_FREE: Mapping[str, str] = {
+    DeviceState.CLAIMED: "its host still keeps it for a server",
+    DeviceState.ATTACHED: "its host says that a server has it",
+    DeviceState.SANITISING: "its host has not cleaned it yet",
+    DeviceState.QUARANTINED: "its host has quarantined it",
+    DeviceState.MAINTENANCE: "its host still has it in maintenance",
+    MISSING: "its host does not report it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ def held_back(standing: Standing) -> str:
     if standing.maintenance:
         return "an operator wants it in maintenance"
     if standing.state != DeviceState.FREE:
-        return f"its host says that it is {standing.state}"
+        return _NOT_FREE.get(standing.state, f"its host reports the state {standing.state!r}")
     if standing.odd:
         return f"its host reports it with odd values: {standing.odd}"
     if standing.begun > standing.certified:

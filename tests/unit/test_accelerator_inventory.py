@@ -98,6 +98,10 @@ def test_why_a_slice_is_held_back_is_said() -> None:
     assert held_back(Standing(begun=3, certified=2, fault="it was altered")) == "it was altered"
     assert "quarantined" in held_back(Standing(state=DeviceState.QUARANTINED))
     assert "smoke" in held_back(Standing(quarantine="smoke"))
+    stands = [held_back(Standing(state=state)) for state in (*DeviceState, MISSING)]
+    assert len(set(stands)) == len(stands), "each in its own words"
+    assert held_back(Standing(state=DeviceState.MAINTENANCE)) == "its host still has it in maintenance"
+    assert held_back(Standing(state="melted")) == "its host reports the state 'melted'"
     assert "maintenance" in held_back(Standing(maintenance=True))
     assert held_back(Standing(begun=3, certified=3)) == ""
 

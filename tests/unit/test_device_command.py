@@ -19,7 +19,7 @@ DEVICE: dict[str, Any] = {
     "pci_path": ["0000:10:01.0", "0000:11:00.0", "0000:12:00.0"], "link": {"speed": 16.0, "width": 16},
     "state": "free", "reason": "", "held_back": "", "quarantine_reason": "", "generation": 0,
     "certified_generation": 0, "release_count": 0, "release_done": 0, "health": None, "last_seen": "today",
-    "claim": None,
+    "claim": None, "maintenance": False,
 }  # fmt: skip
 SLICE = {
     **DEVICE, "id": str(UUID(int=2)), "host": "host-2", "name": "mdev_1", "kind": "mdev",
@@ -140,6 +140,19 @@ def test_why_a_device_is_out_of_use_stands_first(cloud: Cloud, capsys: pytest.Ca
         "  why         its link is x1",
         "  burn-in     asked for, not reported yet",
     ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "line"), [(True, "  held back   an operator wants it in maintenance"), (False, None)]
+)
+def test_what_holds_a_device_back_is_said_where_it_is_more_than_its_state(
+    wanted: bool, line: str | None, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = "an operator wants it in maintenance" if wanted else "its host still has it in maintenance"
+    cloud.devices = [{**DEVICE, "state": "maintenance", "maintenance": wanted, "held_back": why}]
+    shown = lines(capsys, "device", "show", DEVICE["name"])
+    assert shown[1] == "  state       maintenance"
+    assert [each for each in shown if "held back" in each] == ([line] if line else [])
 
 
 def test_json_is_what_the_api_says(capsys: pytest.CaptureFixture[str]) -> None:
