@@ -1,4 +1,8 @@
-"""Reads how many hugepages of hosts are promised to the servers that they have."""
+"""Reads how many hugepages of hosts are promised to the servers that they have.
+
+Placement counts no pages. What is read here holds until the claim all the same: every promise raises the
+generation of the host's provider, and a claim that knows an older one is refused (placement/claiming.py).
+"""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -11,6 +11,7 @@ from kcloud_api.accelerator.inventory import provider_id
 from kcloud_api.accelerator.records import CertificateQuery, DeviceQuery
 from kcloud_api.compute import assigning
 from kcloud_api.db.engine import Database
+from kcloud_api.hosts import reporting
 from kcloud_api.hosts.layouts import service as layouts
 from kcloud_api.hosts.layouts.bodies import LayoutBody, LayoutChange, Target
 from kcloud_common.certificate import NO_CERTIFICATE
@@ -18,6 +19,7 @@ from kcloud_common.errors import AlreadyExists, Conflict
 from kcloud_common.signing import public_key, read_chain, sign, unsigned
 from kcloud_common.wire import Ability, CardReport, ChainHead, DeviceState, DeviceWant, SliceKind
 from tests.functional.scripted_agent import vgpus
+from tests.functional.test_odd_reports import statements
 from tests.written_chains import write_chain
 
 HOST = UUID(int=1)
@@ -97,6 +99,8 @@ def test_layouts_are_resolved_and_versioned(any_database: Database) -> None:
         group = layouts.create(session, body("b", "group", "h1", "h2"), "u")
     with any_database.reading() as session:
         assert [layouts.of_host(session, name) for name in ("h1", "h3")] == [group, for_all]
+        told = [layouts.want_of_host(session, name) for name in ("h1", "h2", "h3")]
+        assert told == [group.want, group.want, for_all.want]
         assert assigning.generation(session, HOST) == 2, "the group's host is not enrolled under that name"
     for wrong, error in ((body("c", "group", "h2"), Conflict), (body("a", "host", "h9"), AlreadyExists)):
         with pytest.raises(error), any_database.transaction() as session:
@@ -111,3 +115,27 @@ def test_layouts_are_resolved_and_versioned(any_database: Database) -> None:
         assert layouts.page(session, limit=1, marker=for_all.id) == ((moved,), False)
         layouts.remove(session, group.id)
         assert layouts.of_host(session, "h3") == for_all
+        assert layouts.want_of_host(session, "h3") == for_all.want
+        layouts.remove(session, for_all.id)
+        assert layouts.want_of_host(session, "h3") is None
+
+
+def test_an_assignment_takes_as_many_statements_however_many_devices_wait_for_a_burn_in(
+    any_database: Database,
+) -> None:
+    devices = vgpus(3)
+    with any_database.transaction() as session:
+        assigning.add_host(session, HOST, "h1")
+        for device in devices:
+            accelerator.sync_devices(session, HOST, devices)
+            operating.quarantine(session, provider_id(HOST, device.name), "smoke")
+    counts: list[int] = []
+    for device in devices:
+        with any_database.transaction() as session:
+            operating.release(session, provider_id(HOST, device.name))
+        with any_database.reading() as session, statements(any_database) as seen:
+            waiting = reporting.assignment(session, HOST).devices
+        counts.append(len(seen))
+    assert [want.name for want in waiting] == [device.name for device in devices]
+    assert len(set(counts)) == 1
+    assert counts[0] <= 7, "BEGIN is one of them"
