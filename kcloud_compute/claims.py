@@ -56,11 +56,17 @@ def is_stale(claim: ClaimWant, observed: Observed) -> bool:
 
 def may_come(claim: ClaimWant, observed: Observed) -> bool:
     """Whether a slice that cannot be had may be had soon: cards are being cut, or to be cut still, or nothing
-    was read."""
+    was read; or the host's reboot has undone the cut of its card, whose driver may be late."""
     offered = observed.offered.get(claim.device)
     if offered is not None:
         return offered.card in observed.cutting
-    return not observed.scanned or bool(observed.cutting) or any(each.act for each in observed.decisions)
+    if not observed.scanned or observed.cutting or any(each.act for each in observed.decisions):
+        return True
+    record = observed.devices.get(claim.device)
+    if record is None or record.claim_id != claim.id or record.state not in LEASED:
+        return False
+    unsettled = (each.card.name for each in observed.decisions if not each.settled)
+    return record.card != claim.device and record.card in unsettled
 
 
 def is_ready(claim: ClaimWant, observed: Observed) -> bool:

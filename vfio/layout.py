@@ -61,6 +61,7 @@ def wanted(card: Card, layout: Iterable[CardLayout], catalogue: Catalogue) -> Pl
 
 
 WAITS = "It gets no new servers, and is cut when that has ended"
+COMES = "What its servers hold is made again as soon as its driver offers that"
 CHANGE = "Change the layout's rule for it, or let the rule say what it is"
 TRIED = f"{CHANGE}: it is tried again then, and when the agent starts"
 
@@ -85,6 +86,9 @@ def _decide(now: CardNow, layout: Sequence[CardLayout], busy: str, catalogue: Ca
     if now.plan == plan and now.stands:
         return Decision(now.card, plan)
     if busy and now.plan.cuts and not now.stands:
+        if why := _not_offered(now, now.plan):
+            # To try would forget how it was cut, and what is left on its slices could never be ended.
+            return Decision(now.card, now.plan, drift=drift(now.card, plan, have, f"{busy}; {why}", COMES))
         # After a reboot: what claims hold slices of has to stand again before it can ever be empty.
         again = "What its servers hold is made again first; it is cut when they have left"
         return Decision(now.card, now.plan, act=True, drift=drift(now.card, plan, have, busy, again))
@@ -97,13 +101,21 @@ def _decide(now: CardNow, layout: Sequence[CardLayout], busy: str, catalogue: Ca
 
 def _beyond(now: CardNow, plan: Plan) -> str:
     """What the kernel has said already need not be tried."""
+    if why := _not_offered(now, plan):
+        return why
     for kind in plan.kinds - {Kind.WHOLE}:
         known = {ability.type: ability for ability in now.abilities if ability.kind is kind}
-        if not known:
-            ways = ", ".join(sorted({each.kind for each in now.abilities}))
-            return f"its kernel offers no {kind} on it; it offers {ways or 'nothing'}"
         if why := _untyped(plan, known[""]) if "" in known else _too_many(plan, known):
             return why
+    return ""
+
+
+def _not_offered(now: CardNow, plan: Plan) -> str:
+    """After a reboot too, until its driver has come."""
+    ways = {each.kind for each in now.abilities}
+    if missing := sorted(plan.kinds - {Kind.WHOLE} - ways):
+        there = ", ".join(sorted(ways)) or "nothing"
+        return f"its kernel offers no {' and no '.join(missing)} on it; it offers {there}"
     return ""
 
 

@@ -61,11 +61,20 @@ def test_an_incomplete_card_is_cut_again(card: Card) -> None:
 
 
 def test_what_claims_hold_slices_of_is_made_again_although_the_layout_has_changed(card: Card) -> None:
-    decision = decide(CardNow(card, Plan((VFS,)), stands=False), busy="held by claim 1")
+    decision = decide(CardNow(card, Plan((VFS,)), stands=False, abilities=ABLE), busy="held by claim 1")
     assert (decision.act, decision.plan) == (True, Plan((VFS,)))
     assert decision.drift == (
         "card pci_0000_41_00_0 shall be whole and is 2 vf (incomplete): held by claim 1. What its servers "
         "hold is made again first; it is cut when they have left."
+    )
+
+
+def test_what_claims_hold_slices_of_is_not_made_again_before_its_driver_is_there(card: Card) -> None:
+    decision = decide(CardNow(card, Plan((VFS,)), stands=False), LAYOUT[0], busy="held by claim 1")
+    assert (decision.act, decision.plan) == (False, Plan((VFS,)))
+    assert decision.drift == (
+        "card pci_0000_41_00_0 shall be 2 vf and is 2 vf (incomplete): held by claim 1; its kernel offers no "
+        "vf on it; it offers nothing. What its servers hold is made again as soon as its driver offers that."
     )
 
 

@@ -1,0 +1,90 @@
+"""A host is started anew, and the driver by which a card was cut comes after the agent."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from kcloud_common.wire import DeviceReport, DeviceState, DeviceWant, ServerWant
+from tests.functional.agent_bench import SERVER, Bench, is_gone, runs
+from tests.functional.agent_control_plane import ControlPlane
+from tests.functional.test_agent_slices import CUTS, cut, devices, holding, layout, leaving
+from vfio.sim.trees import build
+
+WANTED, MATCH, _ = CUTS["t4-x1"]
+LAYOUT = layout(MATCH, WANTED)
+ADDRESS = "0000:21:00.0"
+
+
+@pytest.fixture
+def plane() -> Iterator[ControlPlane]:
+    with ControlPlane() as plane:
+        yield plane
+
+
+@pytest.fixture
+def bench(tmp_path: Path, plane: ControlPlane) -> Iterator[Bench]:
+    bench = Bench(tmp_path, plane, partial(build, "t4-x1"))
+    yield bench
+    bench.close()
+
+
+def started_anew(bench: Bench) -> ServerWant:
+    """A server had a slice when the host went down; the card has no driver yet."""
+    first = bench.agent()
+    server = holding(cut(bench, LAYOUT)[0])
+    bench.plane.assign(server, layout=LAYOUT)
+    bench.plane.wait_server(SERVER, runs)
+    first.stop()
+    bench.host.reboot()
+    bench.driver.reboot_host()
+    bench.host.sysfs().write("sys/bus/pci/drivers/nvidia/unbind", ADDRESS)
+    return server
+
+
+def driver_comes(bench: Bench) -> None:
+    bench.close()
+    bench.host.sysfs().write("sys/bus/pci/drivers/nvidia/bind", ADDRESS)
+    bench.agent()
+
+
+def slices(bench: Bench) -> list[DeviceReport]:
+    return [device for device in devices(bench).values() if device.card]
+
+
+def drift(bench: Bench) -> str:
+    return bench.plane.reports[-1].cards[0].drift
+
+
+def test_a_server_waits_for_the_driver_of_the_card_that_it_has_a_slice_of(bench: Bench) -> None:
+    server = started_anew(bench)
+    server = server.model_copy(update={"generation": 2})
+    before = len(bench.plane.reports)
+    bench.plane.assign(server, layout=LAYOUT)
+    bench.agent()
+    seen = bench.plane.wait_server(SERVER, lambda each: len(bench.plane.reports) > before and each.busy)
+    assert seen.fault is None
+    assert "offers no mdev" in drift(bench)
+    driver_comes(bench)
+    bench.plane.wait_server(SERVER, runs)
+    bench.plane.assign(leaving(server).model_copy(update={"generation": 3}), layout=LAYOUT)
+    bench.plane.wait_server(SERVER, is_gone)
+
+
+def test_a_slice_that_was_let_go_before_the_driver_came_can_be_burned_in_when_it_is_there(
+    bench: Bench,
+) -> None:
+    server = started_anew(bench)
+    bench.plane.assign(leaving(server), layout=LAYOUT)
+    bench.agent()
+    bench.plane.wait_server(SERVER, is_gone)
+    bench.plane.wait("drift", lambda: "is quarantined" in drift(bench) and "offers no mdev" in drift(bench))
+    driver_comes(bench)
+    bench.plane.wait(
+        "its slices stand",
+        lambda: {each.state for each in slices(bench)} == {DeviceState.FREE, DeviceState.QUARANTINED},
+    )
+    asked = DeviceWant(name=server.claims[0].device, release_count=1)
+    bench.plane.assign(layout=LAYOUT, devices=(asked,))
+    bench.plane.wait("all free", lambda: [each.state for each in slices(bench)] == [DeviceState.FREE] * 2)
