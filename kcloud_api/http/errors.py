@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from kcloud_api.http.invalid import first_fault, nova_sentence
 from kcloud_common import errors
@@ -121,6 +122,9 @@ def install(app: FastAPI, shape: Shape) -> None:
     app.add_exception_handler(errors.KcloudError, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
+    # Nobody hears this one, and nothing of ours has failed: anybody may hang up, without any credential.
+    cut_off = HTTPStatus.BAD_REQUEST, "bad_request", "The body ended before its length."
+    app.add_exception_handler(ClientDisconnect, lambda request, _error: answer(request, *cut_off))
     app.add_exception_handler(OperationalError, database_busy)
     for kind in (DataError, OverflowError, UnicodeEncodeError):
         app.add_exception_handler(kind, unstorable)

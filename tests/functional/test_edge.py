@@ -1,5 +1,6 @@
 """What every request meets before its service: an id, a limit on its body, and the pages of the process."""
 
+import asyncio
 import json
 import uuid
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from fastapi import Request
 from pydantic import BaseModel
 from sqlalchemy import text
+from starlette.types import Message
 
 from kcloud_api.db.engine import Database
 from kcloud_api.http.app import service_app
@@ -186,3 +188,24 @@ def test_the_error_body_of_a_bug_is_json_and_says_nothing_inner(url: str) -> Non
     answer = httpx.get(f"{url}/compute/fails")
     assert answer.status_code == 500
     assert json.loads(answer.text)["computeFault"]["code"] == 500
+
+
+def test_a_body_that_its_client_cuts_off_is_no_failure_of_ours(
+    prefixes: RequestIdentity, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "PUT",
+        "scheme": "http", "server": ("127.0.0.1", 1), "path": "/compute/data", "raw_path": b"/compute/data",
+        "query_string": b"", "headers": [(b"content-type", b"application/json")],
+    }  # fmt: skip
+    asyncio.run(prefixes(scope, receive, send))
+    assert [message["status"] for message in told if "status" in message] == [400]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
