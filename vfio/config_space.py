@@ -74,16 +74,6 @@ class ConfigSpace:
         return None if control is None else control & 0b11
 
     @property
-    def msix_vectors(self) -> int:
-        offset = self._at(MSIX)
-        control = None if offset is None else _number(self.data, offset + 2, 2)
-        return 0 if control is None else (control & 0x7FF) + 1
-
-    @property
-    def has_aer(self) -> bool:
-        return any(known == AER for known, _ in self.extended)
-
-    @property
     def acs(self) -> tuple[int, int] | None:
         """What isolation it can do and what is switched on (bits of linux/pci_regs.h); None without ACS."""
         offset = next((offset for known, offset in self.extended if known == ACS), None)

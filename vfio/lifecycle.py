@@ -61,7 +61,6 @@ NEXT: dict[tuple[State, Event], State] = {
 """A leased device never goes to quarantine directly: what a guest holds is released and cleaned first, and an
 ill one does not pass its cleaning. So nothing is ever both leased and quarantined."""
 
-ALLOCATABLE = frozenset(state for state, event in NEXT if event is Event.CLAIM)
 LEASED = frozenset({State.CLAIMED, State.ATTACHED})
 
 

@@ -18,7 +18,6 @@ from kcloud_api.scheduler.topology import Impossible, Policy
 
 ON_NODES = "not_on_the_cells_nodes"
 CODES = {Policy.SAME_SWITCH: "not_below_one_switch", Policy.SAME_NUMA: "not_on_one_node"}
-EVERY_CODE = (*machine.CODES, *CODES.values(), ON_NODES)
 WEIGHT = 3000
 """As of other demands on devices together (judging.WEIGHTS)."""
 

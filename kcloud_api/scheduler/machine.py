@@ -15,10 +15,8 @@ from kcloud_common.wire import GuestShape
 WEIGHTS = {"too_few_free_pages": 1000, "numa_nodes_too_small": 6000, "too_few_address_bits": 7000,
            "too_few_numa_nodes": 7000}  # fmt: skip
 """How far from serving a host is (judging.WEIGHTS): what another server gives back is nearest."""
-CODES = tuple(WEIGHTS)
 
 ORDINARY = (None, "small", "any")
-_MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,6 @@ def test_the_header_and_capabilities_are_read() -> None:
     assert read.flr
     assert read.link == (16.0, 16)
     assert read.power_state == 3
-    assert read.msix_vectors == 6
-    assert read.has_aer
     assert read.acs == (0x005F, 0x001D)
 
 
@@ -128,7 +126,7 @@ def test_a_chain_of_extended_capabilities_that_loops_ends() -> None:
 
 
 def facts(read: ConfigSpace) -> tuple[object, ...]:
-    return read.flr, read.link, read.power_state, read.msix_vectors, read.has_aer, read.acs
+    return read.flr, read.link, read.power_state, read.acs
 
 
 @settings(deadline=None, max_examples=examples(400))
@@ -142,5 +140,5 @@ def test_any_bytes_are_read_or_refused_and_nothing_else(flips: list[tuple[int, i
         data[offset] = value
     cut = bytes(data[:size])
     if damage(cut) is None:
-        assert len(facts(parse(cut))) == 6
+        assert len(facts(parse(cut))) == 4
         assert differences(parse(cut), parse(cut)) == ()

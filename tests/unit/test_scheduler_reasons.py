@@ -8,8 +8,7 @@ import pytest
 from kcloud_api.placement.constraints import AMOUNTS, CODES, SIZES, Constraint
 from kcloud_api.placement.judging import NearestMiss
 from kcloud_api.placement.ledger import UNKNOWN, Entry, Ledger
-from kcloud_api.scheduler import ledger_view, wording
-from kcloud_api.scheduler.apart import EVERY_CODE as APART
+from kcloud_api.scheduler import apart, ledger_view, machine, wording
 from kcloud_api.scheduler.reasons import REASONS_TOLD, advice, explain, summary
 
 ABSENT = Constraint("resource_class_absent", ("",), "PGPU", 1)
@@ -82,7 +81,7 @@ def test_a_cloud_without_hosts_and_a_ledger_that_could_not_be_made_say_so() -> N
 
 
 OF_ONE_CLASS = {*SIZES, *AMOUNTS, "resource_class_absent"}
-EVERY_CODE = [*CODES, *APART]
+EVERY_CODE = [*CODES, *machine.WEIGHTS, *apart.CODES.values(), apart.ON_NODES]
 
 
 @pytest.mark.parametrize(
