@@ -1,5 +1,6 @@
 """What operators want of single devices: maintenance, quarantine, release from it."""
 
+import logging
 from uuid import UUID
 
 from sqlalchemy import bindparam, or_
@@ -13,6 +14,8 @@ from kcloud_api.accelerator.syncing import offer
 from kcloud_api.accelerator.tables import ClaimRow, DeviceRow
 from kcloud_common.errors import Conflict, NotFound
 from kcloud_common.wire import DeviceState, DeviceWant
+
+log = logging.getLogger(__name__)
 
 # Made once: they are asked for with every report and assignment, and making them takes longer than asking.
 _STANCES = (
@@ -57,6 +60,7 @@ def set_maintenance(session: Session, device_id: UUID, wanted: bool) -> None:
     row = _row(session, device_id)
     row.maintenance = wanted
     _offer(session, row)
+    _told(row, "maintenance" if wanted else "use")
 
 
 def quarantine(session: Session, device_id: UUID, reason: str) -> None:
@@ -66,6 +70,7 @@ def quarantine(session: Session, device_id: UUID, reason: str) -> None:
         row.quarantine_until = max(row.release_count, row.release_done) + 1
     row.quarantine_reason = reason
     _offer(session, row)
+    _told(row, "quarantine", reason)
 
 
 def release(session: Session, device_id: UUID) -> None:
@@ -82,6 +87,7 @@ def release(session: Session, device_id: UUID) -> None:
         row.chain += 1
         row.certificate_fault = ""
     _offer(session, row)
+    _told(row, "release")
 
 
 def wants(session: Session, host_id: UUID) -> tuple[DeviceWant, ...]:
@@ -121,3 +127,9 @@ def _claim(session: Session, row: DeviceRow) -> UUID | None:
 def _offer(session: Session, row: DeviceRow) -> None:
     offer(row, claimed=_claim(session, row) is not None)
     session.flush()
+
+
+def _told(row: DeviceRow, wish: str, reason: str = "") -> None:
+    """What follows on the host is in its agent's log, which names the device alike."""
+    facts = {"device": row.name, "device_id": str(row.id), "host_id": str(row.host_id), "wish": wish}
+    log.info("device_wish", extra={**facts, **({"reason": reason} if reason else {})})

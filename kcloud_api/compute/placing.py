@@ -154,7 +154,7 @@ def _claim(session: Session, row: ServerRow, candidate: Candidate) -> None:
     host_name = assigning.host_name(session, candidate.host_id)
     consumer = placement.ConsumerRecord(id=row.id, project_id=row.project_id, user_id=row.user_id)
     placement.claim(session, consumer, candidate)
-    accelerator.claim(session, row.id, candidate.allocations, project_id=row.project_id)
+    claims = accelerator.claim(session, row.id, candidate.allocations, project_id=row.project_id)
     network.create_port(session, row.id, row.project_id)
     now = utcnow()
     row.state = after(State(row.state), Event.PLACED)
@@ -164,7 +164,10 @@ def _claim(session: Session, row: ServerRow, candidate: Candidate) -> None:
     row.generation += 1
     actions.step(session, row.id, CREATE, host_name=host_name, now=now)
     session.flush()
-    log.info("server_placed", extra={"server_id": str(row.id), "host": host_name})
+    facts = {"server_id": str(row.id), "host": host_name}
+    if claims:
+        facts["devices"] = " ".join(claim.device for claim in claims)
+    log.info("server_placed", extra=facts)
 
 
 def _lose(session: Session, row: ServerRow, last: str) -> None:

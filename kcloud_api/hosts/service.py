@@ -48,6 +48,7 @@ def set_enabled(session: Session, host_id: UUID, enabled: bool, reason: str | No
     row.updated_at = utcnow()
     availability.tell(session, row.id, enabled=enabled, state=row.state)
     session.flush()
+    log.info("host_enabled" if enabled else "host_disabled", extra={"host": row.name, "reason": reason or ""})
     return _record(row)
 
 
@@ -64,8 +65,10 @@ def delete_host(session: Session, host_id: UUID) -> None:
     accelerator.forget_host(session, host_id, row.name)
     assigning.remove_host(session, host_id)
     session.exec(delete(EnrolmentRow).where(col(EnrolmentRow.host_id) == host_id))
+    name = row.name
     session.delete(row)
     session.flush()
+    log.info("host_deleted", extra={"host": name, "host_id": str(host_id)})
 
 
 def mark_silent(session: Session, down_after: float, now: datetime | None = None) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Makes, changes and resolves layouts. Of two that would be for one host in the same way, the second is
 refused: so each host has one, and who asks always gets the same."""
 
+import logging
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -28,6 +29,8 @@ from kcloud_common.wire import CardLayoutWant
 
 __all__ = ["change", "create", "get", "of_host", "on_trial", "page", "remove", "versions", "want_of_host"]
 
+log = logging.getLogger(__name__)
+
 
 def create(session: Session, body: LayoutBody, user_id: str) -> LayoutRecord:
     """AlreadyExists for a name that is taken, Conflict for a host that has such a layout."""
@@ -40,6 +43,7 @@ def create(session: Session, body: LayoutBody, user_id: str) -> LayoutRecord:
     _aim(session, row, body.target)
     record = _add_version(session, row, (body.target, body.cards), user_id)
     _wake(session, body.target)
+    _tell("layout_made", record)
     return record
 
 
@@ -63,6 +67,7 @@ def change(session: Session, layout_id: UUID, asked: LayoutChange, user_id: str)
         _aim(session, row, target)
     record = _add_version(session, row, (target, cards), user_id)
     _wake(session, before.target, target)
+    _tell("layout_changed", record)
     return record
 
 
@@ -75,6 +80,7 @@ def remove(session: Session, layout_id: UUID) -> None:
     session.delete(row)
     session.flush()
     _wake(session, before.target)
+    _tell("layout_removed", before)
 
 
 def get(session: Session, layout_id: UUID) -> LayoutRecord:
@@ -224,3 +230,9 @@ def _locked(session: Session, layout_id: UUID) -> LayoutRow:
     if row is None:
         raise NotFound(f"Layout {layout_id} could not be found.")
     return row
+
+
+def _tell(event: str, layout: LayoutRecord) -> None:
+    """Why hosts cut their cards from then on."""
+    facts = {"layout": layout.name, "layout_id": str(layout.id), "version": layout.version}
+    log.info(event, extra={**facts, "target": str(layout.target.kind)})
