@@ -1,4 +1,7 @@
-"""Which tests run one after the other in one worker: `make test` has two (`-n 2 --dist loadscope`)."""
+"""Which tests run one after the other in one worker: `make test` has two (`-n 2 --dist loadscope`).
+
+`--no-loadscope-reorder` keeps the order in which they are collected: what takes longest first.
+"""
 
 from xdist.scheduler import LoadScopeScheduling
 

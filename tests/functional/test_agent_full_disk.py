@@ -18,7 +18,6 @@ from tests.functional.agent_bench import SERVER, Bench, runs, want
 from tests.functional.agent_control_plane import ControlPlane
 from tests.functional.full_disk import FREES, Disk
 from tests.functional.test_agent_slice_crashes import (
-    EXHAUSTIVE,
     STORIES,
     Stage,
     all_undone,
@@ -28,6 +27,7 @@ from tests.functional.test_agent_slice_crashes import (
 from vfio.sim.trees import build
 
 TREES = ("t4-x1", "rngd-x1")
+EXHAUSTIVE = "KCLOUD_TEST_EXHAUSTIVE"
 ERRORS = (errno.ENOSPC, errno.EROFS)
 FEW = 2
 
