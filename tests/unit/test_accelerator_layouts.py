@@ -37,6 +37,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"cuts": [{"kind": "xe-vf", "count": 2}]}, "cards.0.cuts.0.sharing.policy"),
     ({"cuts": []}, "cards.0.sharing"),
     ({"cuts": [CUT, {**CUT, "type": "b"}], "sharing": {"policy": "fixed"}}, "cards.0.cuts"),
+    ({"cuts": [{**CUT, "type": f"nvidia-{number}"} for number in range(257)]}, "cards.0.cuts"),
 ]  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from kcloud_common.wire import CardLayoutWant, CutWant, Sharing, SharingPolicy, 
 
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$")]
 LARGEST_GROUP = 1000
+MOST_CUTS = 256
+"""Of one card: more types than any driver has."""
 MATCH = re.compile(
     r"known|[0-9a-f]{4}:[0-9a-f]{4}|class:([0-9a-f]{4}|[0-9a-f]{6})|"
     r"(address:)?[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]"
@@ -97,11 +99,14 @@ def check(cards: Sequence[CardLayoutWant]) -> None:
 
 
 def _check_cuts(where: str, card: CardLayoutWant) -> None:
-    sorts = [(cut.kind, cut.type) for cut in card.cuts]
+    if len(card.cuts) > MOST_CUTS:
+        raise wrong(f"{where}.cuts", f"a card has {MOST_CUTS} cuts at most")
+    sorts: set[tuple[SliceKind, str]] = set()
     for place, cut in enumerate(card.cuts):
         at = f"{where}.cuts.{place}"
-        if sorts.index(sorts[place]) != place:
+        if (cut.kind, cut.type) in sorts:
             raise wrong(at, "the card has a cut of this kind and type already: raise its count")
+        sorts.add((cut.kind, cut.type))
         if cut.kind is SliceKind.WHOLE and (cut.count != 1 or len(card.cuts) > 1):
             raise wrong(f"{at}.kind", "a whole card is one slice, and no other goes with it")
         if bool(cut.type) != (cut.kind in TYPED):
