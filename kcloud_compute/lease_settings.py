@@ -50,8 +50,9 @@ def settle(
     """Bring the modes back, with the card on its own driver again; None for what has no such modes. Raises as
     vfio.sanitise.modes.put_back."""
     cards = _cards(sysfs, leased)
-    if not cards:
+    if not cards and not notes.modes:
         return None
+    # What was noted is held against it, whatever its guest has made it look like.
     if not notes.modes:
         return Outcome.NONE, f"{_WHAT}: {_why_not(sysfs, cards[0], modes)}"
     changed = dict.fromkeys(notes.put_back)

@@ -9,6 +9,7 @@ import pytest
 
 from kcloud_common.certificate import CertificateStep
 from kcloud_compute.cared_host import Tools
+from kcloud_compute.lease_settings import settle
 from tests.unit.care_world import Place, place
 from tests.unit.cleaning_world import CLAIM, DEVICE, GPU
 from vfio.catalogue import builtin
@@ -134,6 +135,17 @@ def test_what_cannot_be_brought_back_is_quarantined_with_the_reason(
     assert record.state is State.QUARANTINED
     assert why in record.reason
     assert host.kernel.driver_of(GPU) == "nouveau", "an operator's tools need its driver"
+
+
+def test_what_was_noted_is_held_against_a_card_that_is_not_seen_for_what_it_was(
+    host: Place, card: Card
+) -> None:
+    agent = host.agent()
+    agent.lease()
+    lost = replace(agent.slice(), addresses=("0000:99:00.0",))
+    card.gone = True
+    with pytest.raises(OSError, match="not there any more"):
+        settle(agent.host.sysfs, lost, host.record().lease, card, lambda _: None)
 
 
 def test_without_the_library_the_certificate_says_that_nobody_looked(host: Place) -> None:
