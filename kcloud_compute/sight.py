@@ -169,11 +169,11 @@ class Sight:
             grave = reading.nonfatal, reading.fatal
             if self._errors.get(name) == grave or not reading.present:
                 continue
-            self._errors[name] = grave
             counts = {reading.address: Errors(reading.correctable, *grave)}
             for device, record in records.items():
                 if name in (device, record.card):
                     self._senses.devices.watch(device, boot, counts)
+            self._errors[name] = grave  # not before: what a full disk did not take is written at a later look
 
     def _raise_network(self) -> None:
         if not self._network_up:

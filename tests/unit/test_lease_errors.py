@@ -1,5 +1,6 @@
 """Errors that AER counts during a lease: kept over deaths and reboots, judged at its end, told in words."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,24 @@ def test_errors_that_a_reboot_has_zeroed_are_not_forgotten(host: Place) -> None:
     record = agent.end()
     assert record.state is State.QUARANTINED
     assert "2 nonfatal errors during its lease" in record.reason
+
+
+def test_errors_that_a_full_disk_did_not_take_are_noted_when_there_is_room(host: Place) -> None:
+    full = False
+
+    def disk(name: str) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+    agent = host.agent(disk)
+    agent.lease()
+    watch = agent.watch()
+    host.kernel.count_errors(GPU, nonfatal=2)
+    full = True
+    watch.look()
+    full = False
+    watch.look()
+    assert host.record().lease.grown[GPU].nonfatal == 2
 
 
 def test_what_a_boot_counts_before_the_guest_is_back_is_not_the_leases(host: Place) -> None:
