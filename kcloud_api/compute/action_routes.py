@@ -20,7 +20,8 @@ from kcloud_api.compute import actions, bodies, policies, reading, service, vers
 from kcloud_api.compute.console import tail
 from kcloud_api.compute.flavors.listing import read_limit
 from kcloud_api.compute.flavors.wire import next_link
-from kcloud_api.compute.records import ConsoleLog, ServerRecord
+from kcloud_api.compute.query import moment
+from kcloud_api.compute.records import ActionQuery, ConsoleLog, ServerRecord
 from kcloud_api.compute.server_routes import own, viewer
 from kcloud_api.db.engine import Database
 from kcloud_api.http.context import Caller, CallerDep
@@ -96,10 +97,19 @@ def list_actions(request: Request, session: SessionDep, caller: CallerDep, serve
     version = version_of(request)
     # Older clients know of no pages: to them a server has its newest actions only.
     query = request.query_params if version >= versions.ACTIONS_PAGED else QueryParams()
-    limit = read_limit(query)
-    found = actions.list_actions(session, server.id, marker=query.get("marker"), limit=limit)
+    wanted = ActionQuery(
+        limit=read_limit(query),
+        marker=query.get("marker"),
+        since=moment(query, "changes-since"),
+        before=moment(query, "changes-before") if version >= versions.ACTIONS_BEFORE else None,
+    )
+    if wanted.since is not None and wanted.before is not None and wanted.since > wanted.before:
+        raise BadRequest(
+            "The value of changes-since must be less than or equal to changes-before.", field="changes-since"
+        )
+    found = actions.list_actions(session, server.id, wanted)
     shown = {"instanceActions": [versions.action(views.action(each), version) for each in found]}
-    links = next_link(request, [each.request_id for each in found], limit)
+    links = next_link(request, [each.request_id for each in found], wanted.limit)
     return {**shown, "links": links} if links and version >= versions.ACTIONS_PAGED else shown
 
 

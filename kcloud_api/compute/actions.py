@@ -5,16 +5,18 @@ the host reports, so the record can not differ from what happened.
 """
 
 import logging
-from collections.abc import Collection, Iterable
+import operator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import bindparam, func
+from sqlalchemy import ColumnElement, bindparam, exists, func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from kcloud_api.compute.records import ActionRecord, EventRecord
+from kcloud_api.compute.records import ActionQuery, ActionRecord, EventRecord
 from kcloud_api.compute.tables import ActionEventRow, ActionRow
 from kcloud_common.errors import BadRequest
 
@@ -108,24 +110,34 @@ def fail(
             _close_events(session, row.id, now, "Error", details)
 
 
-def list_actions(
-    session: Session, server_id: UUID, *, marker: str | None, limit: int
-) -> tuple[ActionRecord, ...]:
-    """At most `limit` of a server's actions, the newest first, with their steps; those after the action that
-    the request `marker` asked for. Raises BadRequest where it asked for none."""
+def list_actions(session: Session, server_id: UUID, wanted: ActionQuery) -> tuple[ActionRecord, ...]:
+    """A page of a server's actions, the newest first, with their steps. Raises BadRequest where the marker's
+    request asked for none."""
     query = (
         select(ActionRow)
         .where(ActionRow.server_id == server_id)
         .order_by(col(ActionRow.start).desc(), col(ActionRow.id))
-        .limit(limit)
+        .limit(wanted.limit)
     )
-    if marker is not None:
-        last = _of_request(session, server_id, marker)
+    if wanted.since is not None:
+        query = query.where(_changed(wanted.since, operator.ge))
+    if wanted.before is not None:
+        query = query.where(~_changed(wanted.before, operator.gt))
+    if wanted.marker is not None:
+        last = _of_request(session, server_id, wanted.marker)
         if last is None:
-            raise BadRequest(f"marker [{marker}] not found", field="marker")
+            raise BadRequest(f"marker [{wanted.marker}] not found", field="marker")
         older = col(ActionRow.start) < last.start
         query = query.where(older | ((col(ActionRow.start) == last.start) & (col(ActionRow.id) > last.id)))
     return _records(session, session.exec(query))
+
+
+def _changed(at: datetime, compared: Callable[[Any, Any], Any]) -> ColumnElement[bool]:
+    """Whether an action's last change (ActionRecord.updated_at) compares so to this time."""
+    step = exists().where(
+        col(ActionEventRow.action_id) == col(ActionRow.id), compared(col(ActionEventRow.finish), at)
+    )
+    return or_(compared(func.coalesce(col(ActionRow.finish), col(ActionRow.start)), at), step)
 
 
 def get_action(session: Session, server_id: UUID, request_id: str) -> ActionRecord | None:

@@ -45,7 +45,7 @@ def filter_of(params: Mapping[str, str], scope: Scope) -> ServerFilter:
         host_name=params.get("host") if scope.admin else None,
         server_id=_id(params.get("uuid")),
         key_name=params.get("key_name"),
-        changed_since=_time(params.get("changes-since")),
+        changed_since=moment(params, "changes-since"),
         deleted=deleted or (params.get("status", "").upper() == State.DELETED and scope.admin),
     )
 
@@ -120,11 +120,13 @@ def _short(text: str | None, name: str) -> str | None:
     return text
 
 
-def _time(text: str | None) -> datetime | None:
+def moment(params: Mapping[str, str], name: str) -> datetime | None:
+    """Raises BadRequest. Without a zone it is UTC."""
+    text = params.get(name)
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        raise BadRequest(f"Invalid changes-since value '{text}'.", field="changes-since") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        raise BadRequest(f"Invalid {name} value '{text}'.", field=name) from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

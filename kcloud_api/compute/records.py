@@ -192,6 +192,17 @@ class ActionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionQuery:
+    """At most `limit` actions after the one that the request `marker` asked for; last changed within these
+    times."""
+
+    limit: int
+    marker: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleLog:
     """`count` is the request that `text` answers; 0: the host has sent nothing yet."""
 

@@ -26,6 +26,8 @@ SERVER_SINCE: Mapping[str, Version] = {
 """The microversion that brought each field of a server."""
 
 ACTIONS_PAGED = Version(2, 58)
+"""With `changes-since`."""
+ACTIONS_BEFORE = Version(2, 66)
 ACTION_SINCE: Mapping[str, Version] = {"updated_at": ACTIONS_PAGED}
 EVENT_SINCE: Mapping[str, Version] = {
     "host": Version(2, 62),

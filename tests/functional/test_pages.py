@@ -121,3 +121,19 @@ def test_a_servers_actions_come_in_pages_newest_first(cloud: Cloud) -> None:
     assert demo.get(f"{path}?marker=req-9", headers=NEWEST).status_code == 400
     old = demo.get(f"{path}?limit=1&marker=req-9", headers=OLD_ACTIONS).json()
     assert (len(old["instanceActions"]), "links" in old) == (5, False)
+    later = (now + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    earlier = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def changed(query: str, headers: dict[str, str] = NEWEST) -> set[str]:
+        answer = demo.get(f"{path}?{query}", headers=headers)
+        assert answer.status_code == 200, answer.text
+        return {each["request_id"] for each in answer.json()["instanceActions"]}
+
+    assert changed(f"changes-since={later}") == {"req-2", "req-3"}
+    assert changed(f"changes-since={earlier}&changes-before={earlier}") == {"req-0", "req-1"}
+    assert changed(f"changes-since={later}&limit=1") <= {"req-2", "req-3"}
+    before_66 = {"OpenStack-API-Version": "compute 2.65"}
+    assert changed(f"changes-since={earlier}&changes-before={earlier}", before_66) >= {"req-0", "req-3"}
+    for wrong in ("changes-since=soon", f"changes-since={later}&changes-before={earlier}"):
+        refused = demo.get(f"{path}?{wrong}", headers=NEWEST)
+        assert (refused.status_code, "changes-since" in refused.text) == (400, True)
