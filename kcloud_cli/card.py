@@ -27,6 +27,9 @@ def _list(options: argparse.Namespace) -> None:
     if options.json:
         print_json(cards)
         return
+    if options.differing and not cards:
+        print("No card differs from its layout.")
+        return
     print(card_table(cards))
     if hosts := sorted({card["host"] for card in cards if card["drift"]}):
         print(f"\n`kcloud layout status {hosts[0]}` says how cards differ from their layout, and why.")

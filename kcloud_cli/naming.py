@@ -54,6 +54,8 @@ def _on_a_host(api: OperatorApi, sort: str, text: str) -> View:
         return found[0]
     one = sort.removesuffix("s")
     if not found:
+        if slash:
+            api.host(host)  # which says so when there is none
         where = f"host {host} has no {one}" if slash else f"no host has a {one}"
         raise NotFound(f"{where} {name!r}; `kcloud {one} list` lists them")
     hosts = sorted(each["host"] for each in found)

@@ -118,6 +118,9 @@ def test_status_says_how_a_host_stands_and_ends_accordingly(
     agent.cards = (card,)
     agent.report()
     assert main(["layout", "status", "host-1"]) == 0
+    capsys.readouterr()
+    assert main(["card", "list", "--differing"]) == 0
+    assert capsys.readouterr().out == "No card differs from its layout.\n"
 
 
 @pytest.mark.parametrize(
@@ -128,6 +131,8 @@ def test_status_says_how_a_host_stands_and_ends_accordingly(
         (("layout", "create", "wrong.toml"), 2, "cards.0.cuts.0.type"),
         (("layout", "show", "nix"), 1, "no layout 'nix'; there are: none"),
         (("layout", "status", "nix"), 1, "no host 'nix'; there are: none"),
+        (("card", "show", "nix/pci_0000_41_00_0"), 1, "no host 'nix'; there are: none"),
+        (("device", "show", "nix/pci_0000_41_00_0"), 1, "no host 'nix'; there are: none"),
         (("layout", "list", "--os-cloud", "kcloud-demo"), 1, "It is for operators"),
         (("layout", "list", "--os-cloud", "nix"), 1, "no cloud 'nix'"),
     ],

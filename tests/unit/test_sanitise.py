@@ -115,6 +115,7 @@ def test_a_healthy_gpu_is_reset_by_the_kernels_first_method_and_nothing_else_of_
     assert cleaned.grade == "C"
     assert words(cleaned.steps) == ["fence", "stop", "restore", "reset flr", "verify", "scrub", "read-back"]
     assert [step.outcome for step in cleaned.steps][2:] == ["none", "done", "done", "none", "none"]
+    assert cleaned.steps[2].evidence == "nothing had to be put back"
     assert "answers" in cleaned.steps[4].evidence
     assert "link 16 GT/s x16" in cleaned.steps[4].evidence
     assert all(step.milliseconds == 250 for step in cleaned.steps)

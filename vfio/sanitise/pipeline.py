@@ -155,7 +155,8 @@ class _Run:
             self.done.append(ended(planned.method, Outcome.FAILED, why))
             raise Unclean(f"{planned.step} failed: {why}", self.done) from error
         none = planned.step is Step.RESTORE and not evidence
-        self.done.append(ended(method, Outcome.NONE if none else Outcome.DONE, evidence))
+        outcome = Outcome.NONE if none else Outcome.DONE
+        self.done.append(ended(method, outcome, evidence or "nothing had to be put back"))
         self._means.checkpoint(planned.step)
 
     def _act(self, planned: Planned) -> tuple[str, str]:
