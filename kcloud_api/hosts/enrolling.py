@@ -91,7 +91,7 @@ def authenticate(session: Session, host_id: UUID, given_id: str, secret: str) ->
     # Compared even when the host is unknown, so that the time taken does not tell which ids exist.
     right = hmac.compare_digest(known or digest(""), digest(secret))
     if known is None or not right or given_id != str(host_id):
-        raise Unauthenticated("This host's credential is not valid.")
+        raise Unauthenticated("This host's credential is not valid; if the host was deleted, enrol it again.")
 
 
 def digest(text: str) -> str:
