@@ -124,6 +124,8 @@ def _claims(
     for id, claim in journalled.items():
         device = claim.slice.name if claim.slice else _named(claim, by_address)
         kept = records.get(device)
+        if senses.devices.of(device).burn_in is not None:
+            continue  # one that has begun since its record was read
         if kept is None or (kept.state is not State.QUARANTINED and kept.burn_in is None):
             ready = claim.boot_id == boot and _stands(senses.sysfs, claim, slices)
             mdev = claim.slice.mdev if claim.slice else None
