@@ -150,7 +150,9 @@ def _beginning(chain: Sequence[Certificate], anchors: Collection[Anchor]) -> str
     if first.previous == NO_CERTIFICATE:
         return ""
     why = {anchor.reason for anchor in anchors if anchor.hash == first.previous}
-    words = "were pruned" if "pruned" in why else "are not known to this cloud"
+    one = first.sequence == 2
+    pruned, unknown = ("was pruned", "is not known") if one else ("were pruned", "are not known")
+    words = pruned if "pruned" in why else f"{unknown} to this cloud"
     before = _count(first.sequence - 1)
     return (
         f"{first.device}: verified from number {first.sequence} on; the {before} before it {words}, and that"

@@ -297,7 +297,7 @@ def test_the_chain_of_a_host_that_was_not_known_begins_with_what_is_known(any_da
         told = answer(session, provider_id(HOST, CARD))
         verdict = verify(told, told)
         assert verdict.status == GOOD
-        assert "verified from number 2 on; the 1 certificate before it are not known" in verdict.text
+        assert "verified from number 2 on; the 1 certificate before it is not known" in verdict.text
 
 
 def test_no_certificate_of_a_chain_that_was_given_up_begins_the_new_one(any_database: Database) -> None:
