@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from kcloud_api.accelerator import certifying
 from kcloud_api.accelerator.inventory import MISSING
 from kcloud_api.accelerator.records import Stance
-from kcloud_api.accelerator.syncing import offer
+from kcloud_api.accelerator.standing import offer
 from kcloud_api.accelerator.tables import ClaimRow, DeviceRow
 from kcloud_common.errors import Conflict, NotFound
 from kcloud_common.wire import DeviceState, DeviceWant

@@ -7,17 +7,10 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from kcloud_api.accelerator import certifying, oddities, remembering, shapes
-from kcloud_api.accelerator.inventory import (
-    MISSING,
-    Slice,
-    Standing,
-    device_providers,
-    held_back,
-    provider_id,
-)
-from kcloud_api.accelerator.tables import CardRow, ClaimRow, DeviceRow, LeaseRow
-from kcloud_api.db.chunks import chunks
+from kcloud_api.accelerator import certifying, oddities, remembering, shapes, vanishing
+from kcloud_api.accelerator.inventory import MISSING, Slice, device_providers, provider_id
+from kcloud_api.accelerator.standing import offer, standing
+from kcloud_api.accelerator.tables import CardRow, ClaimRow, DeviceRow
 from kcloud_api.db.columns import utcnow
 from kcloud_api.placement.inventory import ProviderInventory
 from kcloud_api.placement.names import canonical_class
@@ -27,7 +20,6 @@ DIRTY = frozenset(
     {DeviceState.CLAIMED, DeviceState.ATTACHED, DeviceState.SANITISING, DeviceState.QUARANTINED}
 )
 """From these a device becomes free only with a certificate made afterwards."""
-MOST_MISSING = 4096
 LARGEST_GENERATION = 2**62
 LARGEST_COUNT = 2**30
 """Of burn-ins that a host is believed to have done: operators must be able to ask for further ones."""
@@ -67,7 +59,7 @@ def sync_devices(
     shut = {row.card: row for row in rows.values() if row.quarantine_reason and row.name not in said}
     fresh = [each for name, each in said.items() if _may_have_come(rows.get(name), each)]
     bars = remembering.bars(session, host_id, fresh, silent)
-    changed = False
+    changed, released = False, set[str]()
     for device in said.values():
         row = rows.pop(device.name, None)
         told = _placement_facts(row) if row is not None else None
@@ -79,10 +71,14 @@ def sync_devices(
             remembering.put(row, remembering.Bar(quarantine=shut[row.card].quarantine_reason))
         if device.name in bars:
             remembering.put(row, bars[device.name])
+        barred = bool(row.quarantine_reason)
         _settle(session, row, host, device, burnt_in=burnt_in)
+        if barred and not row.quarantine_reason:
+            released.add(row.card)
         changed = changed or told != _placement_facts(row)
     changed = changed or any(row.state != MISSING for row in rows.values())
-    _vanish(session, list(rows.values()), host)
+    vanishing.forgive(list(rows.values()), released)
+    vanishing.vanish(session, list(rows.values()), host.claims.keys())
     certifying.close(session, book)
     session.flush()
     return changed
@@ -123,21 +119,6 @@ def providers(session: Session, host_id: UUID, host_name: str) -> tuple[Provider
             for row in rows
         ],
     )  # fmt: skip
-
-
-def standing(row: DeviceRow, *, claimed: bool) -> Standing:
-    return Standing(
-        state=row.state, claimed=claimed, maintenance=row.maintenance, quarantine=row.quarantine_reason,
-        begun=row.begun_generation, certified=row.certified_generation, fault=row.certificate_fault,
-        odd=row.oddity,
-    )  # fmt: skip
-
-
-def offer(row: DeviceRow, *, claimed: bool) -> None:
-    """Write whether it may be handed out, and why not."""
-    why = held_back(standing(row, claimed=False))
-    row.offered = not why
-    row.held_back = "" if claimed else why
 
 
 def _rows_of(session: Session, host_id: UUID) -> Sequence[DeviceRow]:
@@ -199,39 +180,6 @@ def _begun(row: DeviceRow, host: _Host, device: DeviceReport) -> int:
         return max(seen, held.generation)
     # A host of the first release does not number leases.
     return row.generation if device.state in DIRTY and not host.book.keys else seen
-
-
-def _vanish(session: Session, rows: Sequence[DeviceRow], host: _Host) -> None:
-    """Forget devices that are no longer reported, unless a claim rests on one, or one ever did: when it comes
-    back, it is as unclean as it was. Of those that were leased by their host's word alone only so many are
-    remembered: a host could make up new ones for ever."""
-    kept = [row for row in rows if row.generation or _is_wanted(row) or row.id in host.claims]
-    if len(kept) > MOST_MISSING:
-        leased = _ever_leased(session, kept)
-        kept = [row for row in kept if row.id in leased or _is_wanted(row) or row.id in host.claims]
-    names = {row.name for row in kept}
-    for row in rows:
-        if row.name not in names:
-            session.delete(row)
-            continue
-        if row.state != MISSING:
-            row.last_seen = utcnow()
-        row.state = MISSING
-        row.reason = "the host no longer reports this device"
-        offer(row, claimed=row.id in host.claims)
-
-
-def _is_wanted(row: DeviceRow) -> bool:
-    """By an operator, in some way."""
-    return row.maintenance or bool(row.quarantine_reason)
-
-
-def _ever_leased(session: Session, rows: Sequence[DeviceRow]) -> set[UUID]:
-    found: set[UUID] = set()
-    for part in chunks([row.id for row in rows]):
-        leased = select(LeaseRow.device_id).where(col(LeaseRow.device_id).in_(part)).distinct()
-        found.update(session.exec(leased))
-    return found
 
 
 def _facts(host_id: UUID, device: DeviceReport) -> dict[str, Any]:

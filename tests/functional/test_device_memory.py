@@ -97,6 +97,25 @@ def test_a_quarantine_outlives_its_host_however_the_card_is_cut_afterwards(any_d
         assert {shown(session, host, each.name).quarantine_reason for each in halves} == {"it smells"}
 
 
+def test_a_quarantine_ends_with_a_burn_in_for_the_cuts_to_come_too(any_database: Database) -> None:
+    with any_database.transaction() as session:
+        host = enrol(session, "h1")
+        report(session, host, gpu())
+        operating.quarantine(session, provider_id(host, CARD), "it smells")
+        first, second = vgpus(2, CARD)
+        report(session, host, first, second)
+        operating.release(session, provider_id(host, first.name))
+        assert shown(session, host, first.name).release_count > 0
+        burnt_in = first.model_copy(update={"release_count": shown(session, host, first.name).release_count})
+        report(session, host, burnt_in, second)
+        assert shown(session, host, first.name).quarantine_reason == ""
+        assert shown(session, host, second.name).quarantine_reason == "it smells", "it was let out by nobody"
+        report(session, host, burnt_in, second, *vgpus(3, CARD)[2:])
+    with any_database.transaction() as session:
+        (newest,) = (each.name for each in vgpus(3, CARD)[2:])
+        assert shown(session, host, newest).quarantine_reason == ""
+
+
 def test_of_a_device_that_nobody_used_nothing_is_remembered(any_database: Database) -> None:
     with any_database.transaction() as session:
         host = enrol(session, "h1")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, func, text
 from sqlmodel import Session, col, select
 
-from kcloud_api.accelerator import operating, syncing
+from kcloud_api.accelerator import operating, vanishing
 from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.certifying import MOST_KEYS
 from kcloud_api.accelerator.inventory import provider_id
@@ -239,7 +239,7 @@ def test_more_names_than_a_statement_takes_are_made_in_several(any_database: Dat
 def test_devices_that_a_host_makes_up_are_not_remembered_for_ever(
     any_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(syncing, "MOST_MISSING", 8)
+    monkeypatch.setattr(vanishing, "MOST_MISSING", 8)
     with any_database.transaction() as session:
         accelerator.sync_devices(session, HOST, [gpu(CARD)])
         (claim,) = accelerator.claim(session, uuid4(), {provider_id(HOST, CARD): {"PGPU": 1}})
