@@ -18,7 +18,8 @@ def device_actions(wants: Sequence[DeviceWant], observed: Observed) -> tuple[Dev
         {name for name, each in observed.offered.items() if each.card in observed.ill} if observed.ill else ()
     )
     names = sorted({*observed.devices, *ill} | (wanted.keys() & observed.offered.keys()))
-    found: list[DeviceAction] = list(cuts)
+    # Else cards would be cut again and again while others are, and never be looked at.
+    found: list[DeviceAction] = [] if observed.dated else list(cuts)
     for name in names:
         offered = observed.offered.get(name)
         if offered is None or offered.card not in cards:

@@ -56,6 +56,8 @@ class Observed:
     """What the layout wants of each card."""
     cutting: frozenset[str] = frozenset()
     """Cards that are being cut at this moment, by name: what is offered of them may be gone the next."""
+    dated: bool = False
+    """Whether cards were left alone at the last look: one that is to be cut by it may be cut already."""
     devices: Mapping[str, DeviceRecord] = field(default_factory=dict)
     """What the host remembers of devices, by name; those without a record are free."""
     ill: Mapping[str, str] = field(default_factory=dict)

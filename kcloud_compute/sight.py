@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 RETRY = 2.0
 """Seconds between looks at a host that can't be seen whole; the hypervisor's return also wakes the agent."""
 
+PATIENCE = 300.0
+"""Seconds: cutting takes some, and a host with many cards cuts several after each other."""
+
 _TO_CUT = "layout: "
 
 
@@ -60,7 +63,7 @@ class Sight:
         self._layout: LayoutWant | None = None
         self._refused: dict[str, tuple[Plan, str]] = {}
         self._scanned = False
-        self._held = False
+        self._held_since: float | None = None
         self._well: dict[str, tuple[int, Reading]] = {}
         """Of each card the burn-ins done, and its first reading since: who passed one begins anew."""
         self._ill: dict[str, str] = {}
@@ -82,10 +85,18 @@ class Sight:
         """Something has failed, and it may be the agent's own disk."""
         self._storage.doubt()
 
-    def hold(self, held: bool) -> None:
+    def hold(self, cutting: bool, now: float) -> bool:
         """While a card is being cut, what stood before counts: half of it is neither whole nor cut, and a
-        device that is about to come would look gone."""
-        self._held = held
+        device that is about to come would look gone. But one that hangs blinds the host to the others for
+        `PATIENCE` only. Returns whether cards are left alone now."""
+        if not cutting:
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = now
+        return self._held(now)
+
+    def _held(self, now: float) -> bool:
+        return self._held_since is not None and now - self._held_since < PATIENCE
 
     def rescan(self) -> None:
         """Bindings have changed: scan at the next look."""
@@ -135,7 +146,7 @@ class Sight:
             problems.append(f"devices: {error}")
 
     def _scan(self, now: float, problems: list[str]) -> None:
-        if self._held or now < self._rescan_at:
+        if self._held(now) or now < self._rescan_at:
             return
         try:
             records = self._senses.devices.all()

@@ -86,7 +86,7 @@ class Turns:
         parts = self._parts
         # Who works now is left alone this turn, even if done a moment later: what is seen may be older.
         working, cutting = parts.workers.steps(), parts.workers.cutting()
-        parts.sight.hold(bool(cutting))
+        held = parts.sight.hold(bool(cutting), now)
         self._note_outcomes(assignment, now)
         self._note_accepted()
         assigned = {want.id for want in assignment.servers}
@@ -103,7 +103,7 @@ class Turns:
         if observed is None:
             self._telling.trouble(parts.sight.problems)
             return RETRY
-        observed = replace(observed, cutting=cutting)
+        observed = replace(observed, cutting=cutting, dated=held)
         todo = plan(assignment, observed, self._settings.host)
         self._hand_out(todo, working, now)
         parts.addresses.refresh(observed.domains, now)

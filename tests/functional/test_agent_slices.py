@@ -1,5 +1,6 @@
 """The agent cuts cards as its layout says, gives slices to servers and cleans them: on simulated machines."""
 
+import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -128,6 +129,22 @@ def test_a_slice_is_made_given_away_cleaned_and_unmade(
         )
         bench.plane.wait("well", lambda: bench.plane.reports[-1].problems == ())
         assert bench.leaks() == []
+    finally:
+        bench.close()
+
+
+def test_many_cards_are_cut_once_each(
+    tmp_path: Path, plane: ControlPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    """More than there are workers: while the last are cut, the first are not taken for uncut."""
+    bench = bench_on("flex170-x16", tmp_path, plane)
+    _, match, _ = CUTS["flex170-x1"]
+    try:
+        bench.agent()
+        with caplog.at_level(logging.INFO):
+            found = cut(bench, layout(match, CutWant(kind=SliceKind.XE_VF, count=2)))
+        assert len(found) == 32
+        assert [each.getMessage() for each in caplog.records].count("card_cut") == 16
     finally:
         bench.close()
 

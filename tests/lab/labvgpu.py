@@ -13,8 +13,7 @@ FILE = "/run/labvgpu.ko"
 CARD = f"/sys/bus/pci/devices/{LABVGPU}"
 LOAD = f"""
 modprobe mdev && insmod {FILE} &&
-echo labvgpu > {CARD}/driver_override && echo {LABVGPU} > /sys/bus/pci/drivers_probe &&
-cat {CARD}/mdev_supported_types/labvgpu-2/available_instances
+echo labvgpu > {CARD}/driver_override && echo {LABVGPU} > /sys/bus/pci/drivers_probe
 """
 UNLOAD = f"""
 echo {LABVGPU} > /sys/bus/pci/drivers/labvgpu/unbind; echo > {CARD}/driver_override
@@ -22,12 +21,17 @@ rmmod labvgpu && modprobe -r mdev
 """
 
 
-@contextmanager
-def loaded(lab: LabMachine) -> Iterator[None]:
-    """Not over a reboot of the lab host."""
+def load(lab: LabMachine) -> None:
+    """Until the lab host starts anew."""
     built = modules.built(SOURCES) / "labvgpu.ko"
     lab.remote.run(["sh", "-c", f"cat > {FILE}"], data=built.read_bytes())
-    assert lab.run("sh", "-c", LOAD).split() == ["12"]
+    lab.run("sh", "-c", LOAD)
+
+
+@contextmanager
+def loaded(lab: LabMachine) -> Iterator[None]:
+    load(lab)
+    assert lab.run("cat", f"{CARD}/mdev_supported_types/labvgpu-2/available_instances").split() == ["12"]
     try:
         yield
     finally:

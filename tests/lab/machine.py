@@ -107,6 +107,12 @@ class LabMachine:
         line = next(line for line in self.view().splitlines() if line.startswith(address))
         return line.split("driver=")[1].split(" ")[0]
 
+    def agent(self) -> int:
+        """The process that is the agent now: what its supervisor has started."""
+        return int(
+            self.run("pgrep", "-P", self.run("cat", "/run/kcloud-supervise.pid").strip(), "kcloud-compute")
+        )
+
     def boot_id(self) -> str:
         return self.run("cat", "/proc/sys/kernel/random/boot_id").strip()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from openstack.compute.v2.flavor import Flavor
+from openstack.compute.v2.server import Server
 
 from tests.e2e.processes import eventually
 from tests.lab import labvgpu
@@ -34,6 +35,7 @@ LAYOUT = {
     ],
 }
 FUNCTION = "0000:03:00.1"
+LOG = "/var/log/kcloud-compute.log"
 GIVE_NAMESPACE = f"""
 set -e; nvme=/dev/$(ls /sys/bus/pci/devices/{NVME}/nvme)
 nvme virt-mgmt $nvme -c 1 -a 7 || true; nvme detach-ns $nvme -n 1 -c 1 || true
@@ -85,14 +87,67 @@ def test_a_guest_drives_its_mediated_device_and_reads_through_its_virtual_functi
     assert re.search(r"^GUEST-PCI .* Class 0108: 1b36:0010 nvme", console, re.M), console
     assert re.search(r"^GUEST-DMA /dev/nvme0n1 KCLOUD-NVME-NS1", console, re.M), console
 
+    guest, held = emulators(cut), control.allocations()
+    kill_agent(cut)
+    assert (emulators(cut), control.allocations()) == (guest, held)
+    assert sorted(holders(control).values()) == [server.id, server.id]
+
     control.delete(server)
     assert_nothing_left(control, cut, view)
     assert cut.tree() == tree
+    assert_certified(control, server)
+
+
+def test_a_cut_host_that_loses_power_cuts_its_cards_again_and_gives_nothing_away(
+    control: Control, cut: LabMachine, image: str, flavor: Flavor
+) -> None:
+    view = cut.view()
+    server = control.boot("in-the-dark", image, flavor)
+    assert server.status == "ACTIVE", server.fault
+    held, names = control.allocations(), holders(control)
+
+    cut.reboot()
+    labvgpu.load(cut)
+
+    control.wait_status(server, "SHUTOFF")
+    eventually(lambda: holders(control) == names, "the same slices", seconds=120, every=1)
+    assert control.allocations() == held
+    eventually(
+        lambda: cut.driver(FUNCTION) == "vfio-pci", "the function is bound again", seconds=120, every=1
+    )
+
+    control.delete(server)
+    assert_nothing_left(control, cut, view)
+    assert kinds(control) == ["mdev", "mdev", "vf", "whole"]
+    assert_certified(control, server)
+
+
+def assert_certified(control: Control, server: Server) -> None:
+    """Both of its slices were cleaned, and the chain says so."""
     certified = ("--server", str(server.id))
     said = control.ask("device", "certificates", *certified)["certificates"]
     grades = {each["device"].partition("_")[0]: each["grade"] for each in said}
     assert grades == {"mdev": "B", "pci": "C"}
     assert "verified: 2" in control.kcloud("device", "verify", *certified, "--part")
+
+
+def kill_agent(lab: LabMachine) -> None:
+    """As a fault would; its supervisor starts the next, which tells of itself."""
+    count = ("grep", "-c", "agent_started", LOG)
+    seen = int(lab.run(*count))
+    lab.run("kill", "-9", str(lab.agent()))
+    eventually(lambda: int(lab.run(*count)) > seen, "the next agent", seconds=60, every=1)
+
+
+def emulators(lab: LabMachine) -> list[str]:
+    """The processes in which guests run."""
+    return sorted(lab.run("pgrep", "qemu-system").split())
+
+
+def holders(control: Control) -> dict[str, str]:
+    """The server of each slice that one has, by the slice's name."""
+    found = control.ask("device", "list", "--host", HOST)
+    return {each["name"]: each["claim"]["server_id"] for each in found if each["claim"]}
 
 
 def kinds(control: Control) -> list[str]:
