@@ -57,6 +57,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(options: argparse.Namespace) -> int:
     """0: nothing stands in the way; 1: an error was found; 2: the question makes no sense."""
     try:
+        if not (options.root / "sys").is_dir():
+            raise ValueError(f"--root {options.root} holds no host: there is no {options.root / 'sys'}")
         by = told(options)
     except ValueError as error:
         print(f"kcloud doctor: {error}", file=sys.stderr)
@@ -65,10 +67,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         running = _look(options, by)
         findings = by_gravity(iter((*by.findings, *diagnose(running))))
-    except (
-        SysfsError,
-        ValueError,
-    ) as error:  # ValueError: a file of PCI functions holds what no kernel writes
+    except (SysfsError, ValueError) as error:
+        # ValueError: a file of PCI functions holds what no kernel writes.
         findings = (_unreadable(error), *by.findings)
     status = exit_status(findings, strict=options.strict)
     facts = running.facts if running else None

@@ -266,7 +266,15 @@ def test_a_host_that_cannot_be_read_is_a_finding_and_no_traceback(
     assert report["offers"] == []
 
 
+def test_a_folder_that_holds_no_host_is_not_called_healthy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["doctor", "--root", str(tmp_path / "nowhere")]) == 2
+    assert f"there is no {tmp_path / 'nowhere' / 'sys'}" in capsys.readouterr().err
+
+
 def test_a_rule_that_makes_no_sense_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sys").mkdir()
     assert main.main(["doctor", "--root", str(tmp_path), "--offer", "gpu please"]) == 2
     assert "'gpu please'" in capsys.readouterr().err
 
