@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("kcloud_common", "kcloud_compute", "hypervisor_drivers", "vfio")
-COMMAND_FILES = ("__init__.py", "main.py", "doctor.py", "doctor_checks.py")
+COMMAND_FILES = ("__init__.py", "main.py", "doctor.py", "doctor_checks.py", "doctor_told.py")
 """Of kcloud_cli: the `kcloud doctor` that a host has."""
 
 

@@ -2,6 +2,8 @@
 
 import configparser
 import io
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from kcloud_cli.enrolment.compute_conf import compute_conf
 from kcloud_cli.enrolment.remote import parse_login
 from kcloud_cli.enrolment.requirements import DEBIAN_PACKAGES, EXTRAS, agent_requirements, unmet
 from kcloud_common.errors import BadRequest
+from vfio.testing import FakeHost
 
 
 @pytest.mark.parametrize(
@@ -92,3 +95,17 @@ def test_the_bundle_holds_the_agent_and_no_control_plane() -> None:
     assert any(name.endswith(".dist-info/entry_points.txt") for name in names)
     assert not any("__pycache__" in name for name in names)
     assert bundle().digest == packed.digest
+
+
+def test_the_doctor_in_the_bundle_runs_with_the_bundle_alone(tmp_path: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(bundle().data)) as tar:
+        tar.extractall(tmp_path / "release", filter="data")
+    host = FakeHost(tmp_path / "host").sysfs().root
+    (host / "sys").mkdir(exist_ok=True)
+    words = ["doctor", "--json", "--root", str(host)]
+    start = f"import sys; sys.path.insert(0, {str(tmp_path / 'release')!r})\n"
+    start += f"from kcloud_cli.main import main\nraise SystemExit(main({words!r}))"
+    # -S: not the packages that are installed here.
+    done = subprocess.run([sys.executable, "-S", "-c", start], capture_output=True, text=True, check=False)
+    assert (done.returncode in (0, 1), done.stderr) == (True, "")
+    assert '"findings"' in done.stdout
