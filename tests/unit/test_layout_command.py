@@ -66,18 +66,22 @@ def test_a_list_says_who_layouts_are_for() -> None:
 
 def test_a_layout_is_shown_cut_by_cut_with_the_sharing_that_counts() -> None:
     *_, head, first, second, third = layout_described(SHOWN).splitlines()
-    assert head.split()[:3] == ["CARDS", "SLICES", "CLASS"]
-    assert first.split("  ")[0] == "10de:1eb8"
+    assert head.split()[:4] == ["RULE", "CARDS", "SLICES", "CLASS"]
+    assert first.split()[:2] == ["1", "10de:1eb8"]
     assert "equal, quantum 2000 us" in first
     assert "4 GiB" in second
     assert "preempted after 640000 us, weight 3" in second
-    assert third.split()[:2] == ["class:1200", "whole"]
+    assert third.split()[:3] == ["2", "class:1200", "whole"]
     assert "all are offered whole" in layout_described({**SHOWN, "cards": []})
 
 
 def test_how_a_host_stands_is_said_in_words() -> None:
-    good = {"wanted": SHOWN, "reported_version": "l-1:3", "in_step": True, "cards": []}
+    good = {
+        "wanted": SHOWN, "reported_version": "l-1:3", "in_step": True, "cards": [], "idle_rules": [],
+    }  # fmt: skip
     assert standing("a", good) == "a stands as wanted (layout quarters, version 3)."
+    idle = standing("a", {**good, "idle_rules": [{"words": "rule 2 fits no card"}]})
+    assert idle.splitlines() == ["a stands as wanted (layout quarters, version 3).", "  rule 2 fits no card"]
     cards = [{"name": "pci_1", "drift": "in use"}, {"name": "pci_2", "drift": ""}]
     said = standing("a", {**good, "in_step": False, "cards": cards})
     assert said.splitlines() == [
