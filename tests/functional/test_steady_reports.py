@@ -200,7 +200,7 @@ def test_a_report_that_was_not_read_would_have_changed_nothing(
 ) -> None:
     spared = 0
     folder = tmp_path_factory.mktemp("steady")
-    for seed in range(examples(160)):
+    for seed in range(examples(48)):
         for database in opened(f"sqlite:///{folder}/{seed}.db"):
             with database.transaction() as session:
                 enrolled(session)
