@@ -109,9 +109,8 @@ class LabMachine:
 
     def agent(self) -> int:
         """The process that is the agent now: what its supervisor has started."""
-        return int(
-            self.run("pgrep", "-P", self.run("cat", "/run/kcloud-supervise.pid").strip(), "kcloud-compute")
-        )
+        supervisor = self.run("cat", "/run/kcloud-supervise.pid").strip()
+        return int(self.run("pgrep", "-P", supervisor, "-f", "kcloud.compute"))
 
     def boot_id(self) -> str:
         return self.run("cat", "/proc/sys/kernel/random/boot_id").strip()
