@@ -212,7 +212,7 @@ def test_a_report_that_was_not_read_would_have_changed_nothing(
                     continue
                 history.teller.tell()
                 spared += check_that_nothing_is_hidden(history.teller)
-    assert spared > 100
+    assert spared > 3 * examples(48), "too few reports were spared to say anything"
 
 
 def check_that_nothing_is_hidden(teller: Teller) -> int:
