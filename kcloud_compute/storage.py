@@ -4,6 +4,7 @@ A write that failed may come as the failure of almost anything, so it is not loo
 doubt, a small file is written durably, again and again until that works.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from kcloud_compute import durable
@@ -12,11 +13,14 @@ _TRIAL = bytes(4096)
 
 
 class Storage:
-    """One thread's. Costs nothing while nothing fails."""
+    """One thread's. Costs nothing while nothing fails. Removes what a killed agent's trial has left."""
 
     def __init__(self, root: Path) -> None:
         self._trial = root / "trial"
         self._doubted = False
+        for left in (self._trial, durable.unfinished_copy(self._trial)):
+            with suppress(OSError):
+                left.unlink()
 
     def doubt(self) -> None:
         self._doubted = True
