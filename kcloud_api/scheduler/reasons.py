@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kcloud_api.placement.constraints import Constraint
 from kcloud_api.placement.judging import NearestMiss
 from kcloud_api.placement.ledger import UNKNOWN, Entry, Ledger
-from kcloud_api.scheduler.wording import help_with, of_host, what, what_one
+from kcloud_api.scheduler.wording import help_with, is_of_hosts_alone, of_host, what, what_one
 
 REASONS_TOLD = 6
 """In one sentence; what removed most hosts is told, in the order of constraints."""
@@ -91,10 +91,14 @@ def _hosts(count: int) -> str:
 
 
 def advice(ledger: Ledger) -> str:
-    """What would help the host that came nearest; where none was described, most hosts. Empty where nothing
-    has to be mended."""
+    """What would help the host that came nearest; where none was described, most hosts. What no host could
+    ever serve comes before. Empty where nothing has to be mended."""
     if ledger.remaining or not ledger.removing:
         return ""
+    asked = (entry.constraint for entry in ledger.entries)
+    hopeless = next(filter(is_of_hosts_alone, asked), None)
+    if hopeless is not None:
+        return help_with(hopeless)
     nearest: Sequence[NearestMiss] = ledger.nearest[:1]
     if nearest:
         return help_with(nearest[0].removed_by)

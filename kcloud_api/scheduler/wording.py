@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from kcloud_api.placement.constraints import Constraint
 from kcloud_api.placement.judging import NearestMiss
+from kcloud_api.scheduler.request import HOSTS_ALONE
 
 Words = Callable[[Constraint], str]
 
@@ -174,7 +175,8 @@ OF_HOST: dict[str, Callable[[Constraint, str], str]] = {
 
 def what(constraint: Constraint) -> str:
     """After "2 hosts": what they lack."""
-    return _with_groups(WHAT[constraint.code](constraint), constraint)
+    words = _of_hosts_alone if _is_held(constraint) else WHAT[constraint.code]
+    return _with_groups(words(constraint), constraint)
 
 
 def what_one(constraint: Constraint) -> str:
@@ -183,18 +185,36 @@ def what_one(constraint: Constraint) -> str:
     return f"{SINGULAR[verb]} {rest}"
 
 
-SINGULAR = {"have": "has", "are": "is", "lack": "lacks", "give": "gives", "do": "does"}
+SINGULAR = {"have": "has", "are": "is", "lack": "lacks", "give": "gives", "do": "does",
+            "count": "counts"}  # fmt: skip
 
 
 def help_with(constraint: Constraint) -> str:
+    name = constraint.resource_class
+    if is_of_hosts_alone(constraint):
+        return f"ask without {name}: hosts count their {HOSTS_ALONE[name]}, and no server can have any"
     return HELP[constraint.code](constraint)
+
+
+def is_of_hosts_alone(constraint: Constraint) -> bool:
+    """Whether it asks for what no host gives any server: neither a larger host nor a free one would help."""
+    return constraint.resource_class in HOSTS_ALONE
+
+
+def _is_held(constraint: Constraint) -> bool:
+    """There is some, all of it reserved: to placement that is a size of nothing."""
+    return constraint.code == "resource_class_too_small" and is_of_hosts_alone(constraint)
+
+
+def _of_hosts_alone(constraint: Constraint) -> str:
+    return f"count {constraint.resource_class}, but no server can have any"
 
 
 def of_host(missed: NearestMiss) -> str:
     """What stands in this host's way, with its own numbers."""
     constraint = missed.removed_by
     tell = OF_HOST.get(constraint.code)
-    if tell is None:
+    if tell is None or _is_held(constraint):
         return what_one(constraint)
     return _with_groups(tell(constraint, _parts(missed.has)), constraint)
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from kcloud_api.conf.groups import load_control_plane
+from kcloud_cli.explain import text
 from kcloud_cli.host import described
 from kcloud_cli.operator_api import HostView
 from kcloud_common.config import Conf
@@ -78,6 +79,29 @@ def test_a_host_cannot_count_what_servers_are_made_of(cloud: Cloud, agent: Scrip
         ResourceReport.model_validate(body)
 
 
+def test_who_asks_why_he_cannot_have_it_is_told_that_nobody_can(cloud: Cloud, agent: ScriptedAgent) -> None:
+    ScriptedAgent.enrol(cloud.client(), "plain-1", [gpu()]).report()
+    query = f"resources=VCPU:1,{RANKS}:1"
+    told = cloud.client().get(f"/kcloud/v1/explain?{query}").json()["explanation"]
+    assert text(told).splitlines() == [
+        "2 hosts, of which 0 can serve this.",
+        "",
+        "REMOVED  LEFT  REASON                    THESE HOSTS",
+        f"1        1     resource_class_absent     has no {RANKS}",
+        f"1        0     resource_class_too_small  counts {RANKS}, but no server can have any",
+        "",
+        "NEAREST  REASON                    THIS HOST",
+        f"pim-1    resource_class_too_small  counts {RANKS}, but no server can have any",
+        f"plain-1  resource_class_absent     has no {RANKS}",
+        "",
+        f"What would help: ask without {RANKS}: hosts count their ranks of UPMEM memory, and no server can "
+        "have any.",
+    ]
+    assert cloud.client().patch(f"/kcloud/v1/hosts/{agent.host_id}", json={"enabled": False}).is_success
+    told = cloud.client("demo").get(f"/kcloud/v1/explain?{query}").json()["explanation"]
+    assert told["help"].startswith(f"ask without {RANKS}"), "no host that comes back would help"
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -101,4 +125,7 @@ def test_a_flavor_that_asks_for_it_is_refused_and_boots_nothing_without_it(
     tenant = Tenant(cloud.client("demo"), flavor, make_image(admin, visibility="public"))
     refused: httpx.Response = tenant.ask()
     assert refused.status_code == 400
-    assert "hosts count their ranks of UPMEM memory, and no server can have any" in refused.text
+    asked = cloud.client("demo").get(f"/kcloud/v1/explain?flavor={flavor}")
+    assert asked.status_code == 400
+    for answer in (refused, asked):
+        assert "hosts count their ranks of UPMEM memory, and no server can have any" in answer.text
