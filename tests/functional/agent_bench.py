@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
-import pytest
-
 from hypervisor_drivers.fake import FakeDriver
 from kcloud_common.wire import (
     ClaimWant,
+    DeviceReport,
+    DeviceState,
     GuestData,
     ImageWant,
     PortWant,
@@ -20,8 +20,6 @@ from kcloud_common.wire import (
     ServerReport,
     ServerWant,
 )
-from kcloud_compute import agent as agent_module
-from kcloud_compute import ledger, reporter
 from kcloud_compute.agent import Agent
 from kcloud_compute.assembly import Hooks
 from kcloud_compute.conf import AgentConf, ComputeConf
@@ -37,19 +35,10 @@ SERVER = UUID(int=0x5E01)
 CLAIM = UUID(int=0xC101)
 GPU = ("0000:41:00.0", "0000:41:00.1")
 GPU_NAME = "pci_0000_41_00_0"
-HASTE = 0.05
 
 
 class Killed(BaseException):
     """The agent's process is gone. No code under test may handle it."""
-
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Agents try again at once: what is right only because somebody was slow fails."""
-    monkeypatch.setattr(agent_module, "_MOST_OFTEN", HASTE)
-    monkeypatch.setattr(ledger, "_FIRST", HASTE)
-    monkeypatch.setattr(reporter, "_PROGRESS_DELAY", HASTE)
 
 
 class KillAt:
@@ -206,3 +195,24 @@ def runs(seen: ServerReport) -> bool:
 
 def is_gone(seen: ServerReport) -> bool:
     return seen.gone
+
+
+def devices(bench: Bench) -> dict[str, DeviceReport]:
+    """As they were reported last."""
+    return {device.name: device for device in bench.plane.reports[-1].devices}
+
+
+def device(bench: Bench) -> DeviceReport:
+    return devices(bench)[GPU_NAME]
+
+
+def wait_state(bench: Bench, wanted: DeviceState, *words: str) -> None:
+    """Until the GPU is in that state, with these words in its reason."""
+
+    def now() -> bool:
+        if not bench.plane.reports:
+            return False
+        found = device(bench)
+        return found.state is wanted and all(word in found.reason for word in words)
+
+    bench.plane.wait(f"it is {wanted} {words}", now)

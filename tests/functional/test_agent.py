@@ -4,8 +4,6 @@ import json
 import logging
 import stat
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from hypervisor_drivers.driver import DriverError, DriverRefused
 from kcloud_common.certificate import Grade, Occasion
 from kcloud_common.signing import verify_chain
-from kcloud_common.wire import DeviceReport, DeviceState, DeviceWant, Power, PowerState
+from kcloud_common.wire import DeviceState, DeviceWant, Power, PowerState
 from kcloud_compute.agent import Replaced
 from kcloud_compute.identity import NoIdentity
 from kcloud_compute.statelock import StateInUse
@@ -26,28 +24,19 @@ from tests.functional.agent_bench import (
     SERVER,
     Bench,
     absent,
+    device,
     gpu_claim,
     image,
     is_gone,
     runs,
     want,
 )
-from tests.functional.agent_control_plane import HOST_ID, TRUNCATED, ControlPlane
+from tests.functional.agent_control_plane import HOST_ID, TRUNCATED
+from tests.functional.agent_fixtures import bench, plane
+
+__all__ = ["bench", "plane"]
 
 OTHER = UUID(int=0x5E02)
-
-
-@pytest.fixture
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane() as plane:
-        yield plane
-
-
-@pytest.fixture
-def bench(tmp_path: Path, plane: ControlPlane) -> Iterator[Bench]:
-    bench = Bench(tmp_path, plane)
-    yield bench
-    bench.close()
 
 
 def off(bench: Bench, server_id: UUID = SERVER) -> None:
@@ -348,10 +337,6 @@ def test_nothing_spins_while_nothing_happens(bench: Bench) -> None:
     assert not threading.Event().wait(3.0)
     assert len(bench.driver.calls) - calls <= 2
     assert len(bench.plane.reports) - reports <= 1
-
-
-def device(bench: Bench) -> DeviceReport:
-    return bench.plane.reports[-1].devices[0]
 
 
 def test_a_device_is_cleaned_after_its_lease_and_free_with_a_certificate(bench: Bench) -> None:

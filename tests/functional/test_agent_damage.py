@@ -4,18 +4,31 @@ state with evidence, keeps nobody else from anything, and is never dropped witho
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from kcloud_common.wire import DeviceReport, DeviceState, DeviceWant
-from tests.functional.agent_bench import CLAIM, GPU, GPU_NAME, SERVER, Bench, gpu_claim, is_gone, runs, want
+from kcloud_common.wire import DeviceState, DeviceWant
+from tests.functional.agent_bench import (
+    CLAIM,
+    GPU_NAME,
+    SERVER,
+    Bench,
+    device,
+    devices,
+    gpu_claim,
+    is_gone,
+    runs,
+    wait_state,
+    want,
+)
 from tests.functional.agent_control_plane import ControlPlane
-from tests.functional.test_agent_slices import CUTS, cut, devices, holding, layout, leaving
-from vfio.sim.trees import build
+from tests.functional.agent_fixtures import BenchOn, bench, bench_on, plane
+from tests.functional.agent_slices import CUTS, cut, holding, layout, leaving
+
+__all__ = ["bench", "bench_on", "plane"]
 
 Spoil = Callable[[str], str]
 OTHER = UUID(int=0x5E0B)
@@ -38,27 +51,6 @@ def empty(text: str) -> str:
 
 
 SPOILT = (half, no_json, of_tomorrow, empty)
-
-
-@pytest.fixture
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane() as plane:
-        yield plane
-
-
-@pytest.fixture
-def bench(tmp_path: Path, plane: ControlPlane) -> Iterator[Bench]:
-    bench = Bench(tmp_path, plane)
-    yield bench
-    bench.close()
-
-
-def device(bench: Bench) -> DeviceReport:
-    return devices(bench)[GPU_NAME]
-
-
-def wait_state(bench: Bench, wanted: DeviceState) -> None:
-    bench.plane.wait(f"it is {wanted}", lambda: bool(bench.plane.reports) and device(bench).state is wanted)
 
 
 def entry(bench: Bench, claim: UUID = CLAIM) -> Path:
@@ -210,68 +202,58 @@ def test_a_server_s_spoilt_record_keeps_nobody_from_anything_and_is_told_once(
 
 @pytest.mark.parametrize("spoil", SPOILT)
 def test_a_layout_s_spoilt_record_is_drift_while_it_stands_and_the_card_is_cut_anew_after_a_reboot(
-    tmp_path: Path, plane: ControlPlane, spoil: Spoil, caplog: pytest.LogCaptureFixture
+    bench_on: BenchOn, plane: ControlPlane, spoil: Spoil, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench = Bench(tmp_path, plane, partial(build, "t4-x1"))
+    bench = bench_on("t4-x1")
     wanted, match, _ = CUTS["t4-x1"]
-    try:
-        first = bench.agent()
-        cut(bench, layout(match, wanted))
-        first.stop()
-        (record,) = (bench.state / "layouts").iterdir()
-        record.write_text(spoil(record.read_text()))
-        before = len(plane.reports)
-        second = bench.agent()
-        plane.wait("drift", lambda: len(plane.reports) > before and bool(plane.reports[-1].cards[0].drift))
-        assert "reboot the host" in plane.reports[-1].cards[0].drift
-        second.stop()
-        bench.host.reboot()
-        bench.driver.reboot_host()
-        bench.agent()
-        plane.wait("cut", lambda: len(devices(bench)) == 2 and not plane.reports[-1].problems)
-        assert record.with_suffix(".damaged").exists()
-        assert caplog.messages.count("layout_record_damaged") == 1 + 1  # once by each agent
-    finally:
-        bench.close()
+    first = bench.agent()
+    cut(bench, layout(match, wanted))
+    first.stop()
+    (record,) = (bench.state / "layouts").iterdir()
+    record.write_text(spoil(record.read_text()))
+    before = len(plane.reports)
+    second = bench.agent()
+    plane.wait("drift", lambda: len(plane.reports) > before and bool(plane.reports[-1].cards[0].drift))
+    assert "reboot the host" in plane.reports[-1].cards[0].drift
+    second.stop()
+    bench.host.reboot()
+    bench.driver.reboot_host()
+    bench.agent()
+    plane.wait("cut", lambda: len(devices(bench)) == 2 and not plane.reports[-1].problems)
+    assert record.with_suffix(".damaged").exists()
+    assert caplog.messages.count("layout_record_damaged") == 1 + 1  # once by each agent
 
 
 def test_a_layout_s_record_that_the_disk_does_not_give_back_is_told_and_keeps_no_server(
-    tmp_path: Path, plane: ControlPlane
+    bench_on: BenchOn, plane: ControlPlane
 ) -> None:
-    bench = Bench(tmp_path, plane, partial(build, "t4-x1"))
+    bench = bench_on("t4-x1")
     wanted, match, _ = CUTS["t4-x1"]
-    try:
-        first = bench.agent()
-        cut(bench, layout(match, wanted))
-        first.stop()
-        (record,) = (bench.state / "layouts").iterdir()
-        record.unlink()
-        record.mkdir()
-        bench.agent()
-        plane.assign(want(OTHER, gpu=False), layout=layout(match, wanted))
-        plane.wait_server(OTHER, runs)
-        plane.wait("drift", lambda: "cannot be read" in plane.reports[-1].cards[0].drift)
-    finally:
-        bench.close()
+    first = bench.agent()
+    cut(bench, layout(match, wanted))
+    first.stop()
+    (record,) = (bench.state / "layouts").iterdir()
+    record.unlink()
+    record.mkdir()
+    bench.agent()
+    plane.assign(want(OTHER, gpu=False), layout=layout(match, wanted))
+    plane.wait_server(OTHER, runs)
+    plane.wait("drift", lambda: "cannot be read" in plane.reports[-1].cards[0].drift)
 
 
-def test_a_spoilt_entry_of_a_slice_is_mended_by_the_ledger(tmp_path: Path, plane: ControlPlane) -> None:
-    bench = Bench(tmp_path, plane, partial(build, "t4-x1"))
+def test_a_spoilt_entry_of_a_slice_is_mended_by_the_ledger(bench_on: BenchOn, plane: ControlPlane) -> None:
+    bench = bench_on("t4-x1")
     wanted, match, _ = CUTS["t4-x1"]
-    try:
-        agent = bench.agent()
-        first, _ = cut(bench, layout(match, wanted))
-        server = holding(first, lease=2)
-        plane.assign(server, layout=layout(match, wanted))
-        plane.wait_server(SERVER, runs)
-        agent.stop()
-        bench.driver.undefine(SERVER)
-        shutil.rmtree(bench.folder())
-        entry(bench, server.claims[0].id).write_text("{")
-        plane.assign(layout=layout(match, wanted))
-        bench.agent()
-        plane.wait("free", lambda: devices(bench)[first.name].state is DeviceState.FREE)
-        plane.wait("a certificate", lambda: generations(bench) == [2])
-        assert GPU
-    finally:
-        bench.close()
+    agent = bench.agent()
+    first, _ = cut(bench, layout(match, wanted))
+    server = holding(first, lease=2)
+    plane.assign(server, layout=layout(match, wanted))
+    plane.wait_server(SERVER, runs)
+    agent.stop()
+    bench.driver.undefine(SERVER)
+    shutil.rmtree(bench.folder())
+    entry(bench, server.claims[0].id).write_text("{")
+    plane.assign(layout=layout(match, wanted))
+    bench.agent()
+    plane.wait("free", lambda: devices(bench)[first.name].state is DeviceState.FREE)
+    plane.wait("a certificate", lambda: generations(bench) == [2])

@@ -7,7 +7,6 @@ KCLOUD_TEST_EXHAUSTIVE=1 tries every write of each story, any other run some of 
 import errno
 import logging
 import os
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -16,6 +15,7 @@ import pytest
 
 from tests.functional.agent_bench import SERVER, Bench, runs, want
 from tests.functional.agent_control_plane import ControlPlane
+from tests.functional.agent_fixtures import bench, plane
 from tests.functional.full_disk import FREES, Disk
 from tests.functional.test_agent_slice_crashes import (
     STORIES,
@@ -26,16 +26,12 @@ from tests.functional.test_agent_slice_crashes import (
 )
 from vfio.sim.trees import build
 
+__all__ = ["bench", "plane"]
+
 TREES = ("t4-x1", "rngd-x1")
 EXHAUSTIVE = "KCLOUD_TEST_EXHAUSTIVE"
 ERRORS = (errno.ENOSPC, errno.EROFS)
 FEW = 2
-
-
-@pytest.fixture
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane() as plane:
-        yield plane
 
 
 def known(stage: Stage) -> None:
@@ -125,38 +121,30 @@ def test_a_disk_that_takes_nothing_any_more_loses_no_claim_and_blames_no_device(
 
 @pytest.mark.parametrize("number", range(6))
 def test_a_host_that_first_starts_on_a_full_disk_says_so_and_enrols_when_there_is_room(
-    tmp_path: Path, plane: ControlPlane, number: int, caplog: pytest.LogCaptureFixture
+    bench: Bench, plane: ControlPlane, number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench = Bench(tmp_path, plane)
     bench.state.mkdir()
     for name in ("images", "servers", "journal"):
         (bench.state / name).mkdir()
-    try:
-        with Disk(bench.state, number, error=errno.ENOSPC) as full, caplog.at_level(logging.WARNING):
-            agent = bench.agent()
-            assert full.struck.wait(20)
-            plane.wait("it is told", lambda: not agent.ended.is_set(), 1)
-            full.relent()
-            assert agent.wait_ready(20)
-        told = [vars(each)["reason"] for each in caplog.records if each.getMessage() == "waiting"]
-        assert any("No space left" in reason for reason in told)
-    finally:
-        bench.close()
+    with Disk(bench.state, number, error=errno.ENOSPC) as full, caplog.at_level(logging.WARNING):
+        agent = bench.agent()
+        assert full.struck.wait(20)
+        plane.wait("it is told", lambda: not agent.ended.is_set(), 1)
+        full.relent()
+        assert agent.wait_ready(20)
+    told = [vars(each)["reason"] for each in caplog.records if each.getMessage() == "waiting"]
+    assert any("No space left" in reason for reason in told)
 
 
 def test_a_server_is_built_when_there_is_room_again_and_the_host_takes_no_others_until_then(
-    tmp_path: Path, plane: ControlPlane
+    bench: Bench, plane: ControlPlane
 ) -> None:
-    bench = Bench(tmp_path, plane)
-    try:
-        assert bench.agent().wait_ready(20)
-        with Disk(bench.state, 0, error=errno.ENOSPC) as full:
-            plane.assign(want())
-            wait_told(plane, errno.ENOSPC)
-            seen = plane.wait_server(SERVER, lambda seen: seen.busy)
-            assert seen.fault is None
-            full.relent()
-            plane.wait_server(SERVER, runs)
-        plane.wait("well", lambda: plane.reports[-1].problems == ())
-    finally:
-        bench.close()
+    assert bench.agent().wait_ready(20)
+    with Disk(bench.state, 0, error=errno.ENOSPC) as full:
+        plane.assign(want())
+        wait_told(plane, errno.ENOSPC)
+        seen = plane.wait_server(SERVER, lambda seen: seen.busy)
+        assert seen.fault is None
+        full.relent()
+        plane.wait_server(SERVER, runs)
+    plane.wait("well", lambda: plane.reports[-1].problems == ())

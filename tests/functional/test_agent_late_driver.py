@@ -1,16 +1,13 @@
 """A host is started anew, and the driver by which a card was cut comes after the agent."""
 
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
-
 import pytest
 
 from kcloud_common.wire import DeviceReport, DeviceState, DeviceWant, ServerWant
-from tests.functional.agent_bench import SERVER, Bench, is_gone, runs
-from tests.functional.agent_control_plane import ControlPlane
-from tests.functional.test_agent_slices import CUTS, cut, devices, holding, layout, leaving
-from vfio.sim.trees import build
+from tests.functional.agent_bench import SERVER, Bench, devices, is_gone, runs
+from tests.functional.agent_fixtures import BenchOn, bench_on, plane
+from tests.functional.agent_slices import CUTS, cut, holding, layout, leaving
+
+__all__ = ["bench_on", "plane"]
 
 WANTED, MATCH, _ = CUTS["t4-x1"]
 LAYOUT = layout(MATCH, WANTED)
@@ -18,16 +15,8 @@ ADDRESS = "0000:21:00.0"
 
 
 @pytest.fixture
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane() as plane:
-        yield plane
-
-
-@pytest.fixture
-def bench(tmp_path: Path, plane: ControlPlane) -> Iterator[Bench]:
-    bench = Bench(tmp_path, plane, partial(build, "t4-x1"))
-    yield bench
-    bench.close()
+def bench(bench_on: BenchOn) -> Bench:
+    return bench_on("t4-x1")
 
 
 def started_anew(bench: Bench) -> ServerWant:

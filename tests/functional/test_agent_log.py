@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from kcloud_common.wire import DeviceState
-from tests.functional.agent_bench import SERVER, Bench, is_gone, runs
+from tests.functional.agent_bench import SERVER, Bench, devices, is_gone, runs
 from tests.functional.agent_control_plane import ControlPlane
-from tests.functional.test_agent_slices import CUTS, cut, devices, holding, layout, leaving
+from tests.functional.agent_slices import CUTS, cut, holding, layout, leaving
 from tests.loglines import Line, logged
 from vfio.sim.trees import build
 

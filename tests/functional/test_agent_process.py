@@ -4,22 +4,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kcloud_compute.main import DO_NOT_RESTART
 from tests.functional.agent_control_plane import TOKEN, ControlPlane
+from tests.functional.agent_fixtures import plane
+
+__all__ = ["plane"]
 
 # Each start of a process costs a second of imports.
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane() as plane:
-        yield plane
 
 
 @pytest.fixture

@@ -2,42 +2,29 @@
 being cut is told to wait, and leaves nothing behind."""
 
 import threading
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 
 import pytest
 
-from kcloud_common.wire import DeviceReport, DeviceState, DeviceWant
-from tests.functional.agent_bench import GPU, GPU_NAME, SERVER, Bench, absent, gpu_claim, is_gone, runs, want
+from kcloud_common.wire import DeviceState, DeviceWant
+from tests.functional.agent_bench import (
+    GPU,
+    GPU_NAME,
+    SERVER,
+    Bench,
+    absent,
+    device,
+    devices,
+    gpu_claim,
+    is_gone,
+    runs,
+    wait_state,
+    want,
+)
 from tests.functional.agent_control_plane import ControlPlane
-from tests.functional.test_agent_slices import CUTS, devices, holding, layout, leaving
-from vfio.sim.trees import build
+from tests.functional.agent_fixtures import BenchOn, bench, bench_on, plane
+from tests.functional.agent_slices import CUTS, holding, layout, leaving
 
-
-@pytest.fixture
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane() as plane:
-        yield plane
-
-
-@pytest.fixture
-def bench(tmp_path: Path, plane: ControlPlane) -> Iterator[Bench]:
-    bench = Bench(tmp_path, plane)
-    yield bench
-    bench.close()
-
-
-def device(bench: Bench) -> DeviceReport:
-    return devices(bench)[GPU_NAME]
-
-
-def wait_device(bench: Bench, state: DeviceState, *words: str) -> None:
-    def now() -> bool:
-        found = devices(bench).get(GPU_NAME) if bench.plane.reports else None
-        return found is not None and found.state is state and all(word in found.reason for word in words)
-
-    bench.plane.wait(f"{state} {words}", now)
+__all__ = ["bench", "bench_on", "plane"]
 
 
 def quarantined(bench: Bench) -> None:
@@ -46,7 +33,7 @@ def quarantined(bench: Bench) -> None:
     bench.plane.wait_server(SERVER, runs)
     bench.host.fail("*/reset", 5, times=9)
     bench.plane.assign(absent(SERVER, gpu_claim()))
-    wait_device(bench, DeviceState.QUARANTINED)
+    wait_state(bench, DeviceState.QUARANTINED)
     bench.host.relent()
 
 
@@ -57,9 +44,9 @@ def test_a_burn_in_that_cannot_bind_its_device_says_why_and_when_it_tries_again(
     quarantined(bench)
     bench.host.refuse("vfio-pci", GPU[0], 22)
     bench.plane.assign(devices=(DeviceWant(name=GPU_NAME, release_count=1),))
-    wait_device(bench, DeviceState.SANITISING, "vfio-pci", f"try {times} failed", "the next at 2")
+    wait_state(bench, DeviceState.SANITISING, "vfio-pci", f"try {times} failed", "the next at 2")
     bench.host.relent()
-    wait_device(bench, DeviceState.FREE)
+    wait_state(bench, DeviceState.FREE)
     assert device(bench).reason == ""
 
 
@@ -67,15 +54,15 @@ def test_a_burn_in_without_vfio_pci_says_how_to_load_it(bench: Bench) -> None:
     quarantined(bench)
     bench.host.unload_driver("vfio-pci")
     bench.plane.assign(devices=(DeviceWant(name=GPU_NAME, release_count=1),))
-    wait_device(bench, DeviceState.SANITISING, "modprobe vfio-pci", "the next at")
+    wait_state(bench, DeviceState.SANITISING, "modprobe vfio-pci", "the next at")
     bench.host.load_driver("vfio-pci")
-    wait_device(bench, DeviceState.FREE)
+    wait_state(bench, DeviceState.FREE)
 
 
 def test_a_server_that_comes_while_its_card_is_being_cut_waits_and_leaves_no_quarantine_behind(
-    tmp_path: Path, plane: ControlPlane
+    bench_on: BenchOn, plane: ControlPlane
 ) -> None:
-    bench = Bench(tmp_path, plane, partial(build, "t4-x1"))
+    bench = bench_on("t4-x1")
     wanted, match, _ = CUTS["t4-x1"]
     cutting, go_on = threading.Event(), threading.Event()
 
@@ -105,38 +92,31 @@ def test_a_server_that_comes_while_its_card_is_being_cut_waits_and_leaves_no_qua
         assert bench.leaks() == []
     finally:
         go_on.set()
-        bench.close()
 
 
-def test_a_layout_whose_wake_up_was_lost_is_applied_by_the_timer(tmp_path: Path, plane: ControlPlane) -> None:
-    bench = Bench(tmp_path, plane, partial(build, "t4-x1"))
+def test_a_layout_whose_wake_up_was_lost_is_applied_by_the_timer(
+    bench_on: BenchOn, plane: ControlPlane
+) -> None:
+    bench = bench_on("t4-x1")
     wanted, match, _ = CUTS["t4-x1"]
-    try:
-        agent = bench.agent(poll_wait=1.0)
-        assert agent.wait_ready(20)
-        plane.wait("a report", lambda: bool(plane.reports))
-        plane.mute = True
-        plane.assign(layout=layout(match, wanted))
-        plane.wait("it is cut", lambda: len(devices(bench)) == 2 and not plane.reports[-1].problems)
-        plane.assign()
-        plane.wait("it is whole", lambda: len(devices(bench)) == 1 and not plane.reports[-1].problems)
-    finally:
-        bench.close()
+    agent = bench.agent(poll_wait=1.0)
+    assert agent.wait_ready(20)
+    plane.wait("a report", lambda: bool(plane.reports))
+    plane.mute = True
+    plane.assign(layout=layout(match, wanted))
+    plane.wait("it is cut", lambda: len(devices(bench)) == 2 and not plane.reports[-1].problems)
+    plane.assign()
+    plane.wait("it is whole", lambda: len(devices(bench)) == 1 and not plane.reports[-1].problems)
 
 
 def test_a_card_that_cannot_be_cut_for_a_while_says_why_and_is_cut_later(
-    tmp_path: Path, plane: ControlPlane
+    bench_on: BenchOn, plane: ControlPlane
 ) -> None:
-    bench = Bench(tmp_path, plane, partial(build, "rngd-x1"))
+    bench = bench_on("rngd-x1")
     wanted, match, _ = CUTS["rngd-x1"]
-    try:
-        bench.host.fail("*/sriov_numvfs", 16, times=2)
-        bench.agent()
-        bench.plane.assign(layout=layout(match, wanted))
-        bench.plane.wait(
-            "drift", lambda: bool(plane.reports) and "errno 16" in plane.reports[-1].cards[0].drift
-        )
-        assert "the next at" in plane.reports[-1].cards[0].drift
-        bench.plane.wait("it is cut", lambda: len(devices(bench)) == 2 and not plane.reports[-1].problems)
-    finally:
-        bench.close()
+    bench.host.fail("*/sriov_numvfs", 16, times=2)
+    bench.agent()
+    bench.plane.assign(layout=layout(match, wanted))
+    bench.plane.wait("drift", lambda: bool(plane.reports) and "errno 16" in plane.reports[-1].cards[0].drift)
+    assert "the next at" in plane.reports[-1].cards[0].drift
+    bench.plane.wait("it is cut", lambda: len(devices(bench)) == 2 and not plane.reports[-1].problems)

@@ -16,10 +16,11 @@ from kcloud_common.certificate import Certificate
 from kcloud_common.signing import verify_chain
 from kcloud_common.wire import DeviceReport, DeviceState, DeviceWant, LayoutWant, SliceKind
 from kcloud_compute.device_ledger import DeviceLedger
-from tests.functional.agent_bench import SERVER, Bench, hasty, is_gone, runs
+from tests.functional.agent_bench import SERVER, Bench, devices, is_gone, runs
 from tests.functional.agent_control_plane import HOST_ID, ControlPlane
 from tests.functional.agent_film import Film, Frame, show
-from tests.functional.test_agent_slices import CUTS, cut, devices, holding, layout, leaving
+from tests.functional.agent_fixtures import hasty
+from tests.functional.agent_slices import CUTS, cut, holding, layout, leaving
 from vfio.lifecycle import State
 from vfio.sim import cards
 from vfio.sim.machine import TWO_NODES, below_root_port, furnished, seat

@@ -3,14 +3,9 @@ is of an older release, a host that cannot be read, a layout that changes under 
 
 import json
 import shutil
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 from uuid import UUID
 
-import pytest
-
-from kcloud_common.wire import DeviceReport, DeviceState, DeviceWant
+from kcloud_common.wire import DeviceState, DeviceWant
 from kcloud_compute.device_ledger import DeviceLedger
 from tests.functional.agent_bench import (
     CLAIM,
@@ -19,36 +14,19 @@ from tests.functional.agent_bench import (
     SERVER,
     Bench,
     absent,
+    device,
+    devices,
     gpu_claim,
     is_gone,
     runs,
+    wait_state,
     want,
 )
-from tests.functional.agent_control_plane import ControlPlane
-from tests.functional.test_agent_slices import CUTS, cut, devices, holding, layout, leaving
+from tests.functional.agent_fixtures import BenchOn, bench, bench_on, plane
+from tests.functional.agent_slices import CUTS, cut, holding, layout, leaving
 from vfio.lifecycle import State
-from vfio.sim.trees import build
 
-
-@pytest.fixture
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane() as plane:
-        yield plane
-
-
-@pytest.fixture
-def bench(tmp_path: Path, plane: ControlPlane) -> Iterator[Bench]:
-    bench = Bench(tmp_path, plane)
-    yield bench
-    bench.close()
-
-
-def device(bench: Bench) -> DeviceReport:
-    return bench.plane.reports[-1].devices[0]
-
-
-def wait_state(bench: Bench, wanted: DeviceState) -> None:
-    bench.plane.wait(f"it is {wanted}", lambda: bool(bench.plane.reports) and device(bench).state is wanted)
+__all__ = ["bench", "bench_on", "plane"]
 
 
 # --- health --------------------------------------------------------------------------------------------
@@ -200,76 +178,65 @@ def test_a_hypervisor_that_falls_silent_during_a_cleaning_delays_it_only(bench: 
 
 
 def test_a_slice_whose_server_leaves_while_its_host_is_down_is_cleaned_after_the_reboot(
-    tmp_path: Path, plane: ControlPlane
+    bench_on: BenchOn,
 ) -> None:
-    bench = Bench(tmp_path, plane, partial(build, "t4-x1"))
+    bench = bench_on("t4-x1")
     wanted, match, _ = CUTS["t4-x1"]
-    try:
-        agent = bench.agent()
-        first, _ = cut(bench, layout(match, wanted))
-        server = holding(first)
-        bench.plane.assign(server, layout=layout(match, wanted))
-        bench.plane.wait_server(SERVER, runs)
-        agent.stop()
-        bench.host.reboot()
-        bench.driver.reboot_host()
-        bench.plane.assign(leaving(server))  # the layout was withdrawn meanwhile, too
-        bench.agent()
-        bench.plane.wait_server(SERVER, is_gone)
-        bench.plane.wait("whole", lambda: [each.card for each in devices(bench).values()] == [""])
-        records = DeviceLedger(bench.state / "devices").all()
-        assert {record.state for record in records.values()} == {State.FREE}
-        assert records[first.name].head.generation == 1
-    finally:
-        bench.close()
+    agent = bench.agent()
+    first, _ = cut(bench, layout(match, wanted))
+    server = holding(first)
+    bench.plane.assign(server, layout=layout(match, wanted))
+    bench.plane.wait_server(SERVER, runs)
+    agent.stop()
+    bench.host.reboot()
+    bench.driver.reboot_host()
+    bench.plane.assign(leaving(server))  # the layout was withdrawn meanwhile, too
+    bench.agent()
+    bench.plane.wait_server(SERVER, is_gone)
+    bench.plane.wait("whole", lambda: [each.card for each in devices(bench).values()] == [""])
+    records = DeviceLedger(bench.state / "devices").all()
+    assert {record.state for record in records.values()} == {State.FREE}
+    assert records[first.name].head.generation == 1
 
 
-def test_a_card_is_not_cut_under_a_server_that_is_to_get_it(tmp_path: Path, plane: ControlPlane) -> None:
-    bench = Bench(tmp_path, plane, partial(build, "t4-x1"))
+def test_a_card_is_not_cut_under_a_server_that_is_to_get_it(bench_on: BenchOn) -> None:
+    bench = bench_on("t4-x1")
     wanted, match, _ = CUTS["t4-x1"]
-    try:
-        bench.agent()
-        bench.plane.wait("a report", lambda: bool(bench.plane.reports and bench.plane.reports[-1].devices))
-        card = device(bench)
-        server = holding(card, UUID(int=0x5E07))
-        bench.plane.assign(server, layout=layout(match, wanted))
-        bench.plane.wait_server(server.id, runs)
-        bench.plane.wait("drift", lambda: bool(bench.plane.reports[-1].cards[0].drift))
-        bench.plane.assign(leaving(server), layout=layout(match, wanted))
-        bench.plane.wait_server(server.id, is_gone)
-        bench.plane.wait("it is cut", lambda: len(devices(bench)) == 2)
-    finally:
-        bench.close()
+    bench.agent()
+    bench.plane.wait("a report", lambda: bool(bench.plane.reports and bench.plane.reports[-1].devices))
+    card = bench.plane.reports[-1].devices[0]
+    server = holding(card, UUID(int=0x5E07))
+    bench.plane.assign(server, layout=layout(match, wanted))
+    bench.plane.wait_server(server.id, runs)
+    bench.plane.wait("drift", lambda: bool(bench.plane.reports[-1].cards[0].drift))
+    bench.plane.assign(leaving(server), layout=layout(match, wanted))
+    bench.plane.wait_server(server.id, is_gone)
+    bench.plane.wait("it is cut", lambda: len(devices(bench)) == 2)
 
 
-def test_a_quarantined_slice_does_not_become_part_of_a_free_card_by_a_reboot(
-    tmp_path: Path, plane: ControlPlane
-) -> None:
-    bench = Bench(tmp_path, plane, partial(build, "rngd-x1"))
+def test_a_quarantined_slice_does_not_become_part_of_a_free_card_by_a_reboot(bench_on: BenchOn) -> None:
+    bench = bench_on("rngd-x1")
     wanted, match, _ = CUTS["rngd-x1"]
-    try:
-        agent = bench.agent()
-        first, _ = cut(bench, layout(match, wanted))
-        server = holding(first)
-        bench.plane.assign(server, layout=layout(match, wanted))
-        bench.plane.wait_server(SERVER, runs)
-        bench.host.fail("*/reset", 5, times=9)
-        bench.plane.assign(leaving(server), layout=layout(match, wanted))
-        bench.plane.wait_server(SERVER, is_gone)
-        agent.stop()
-        bench.host.relent()
-        bench.host.reboot()
-        bench.plane.assign()
-        before = len(bench.plane.reports)
-        bench.agent()
-        bench.plane.wait(
-            "it is seen again", lambda: len(bench.plane.reports) > before and first.name in devices(bench)
-        )
-        assert devices(bench)[first.name].state is DeviceState.QUARANTINED
-        assert DeviceState.FREE not in {each.state for each in devices(bench).values()}
-        assert "quarantined" in bench.plane.reports[-1].cards[0].drift
-        bench.plane.assign(devices=(DeviceWant(name=first.name, release_count=1),))
-        bench.plane.wait("whole", lambda: [each.card for each in devices(bench).values()] == [""])
-        assert DeviceLedger(bench.state / "devices").of(first.name).state is State.FREE
-    finally:
-        bench.close()
+    agent = bench.agent()
+    first, _ = cut(bench, layout(match, wanted))
+    server = holding(first)
+    bench.plane.assign(server, layout=layout(match, wanted))
+    bench.plane.wait_server(SERVER, runs)
+    bench.host.fail("*/reset", 5, times=9)
+    bench.plane.assign(leaving(server), layout=layout(match, wanted))
+    bench.plane.wait_server(SERVER, is_gone)
+    agent.stop()
+    bench.host.relent()
+    bench.host.reboot()
+    bench.plane.assign()
+    before = len(bench.plane.reports)
+    bench.agent()
+    bench.plane.wait(
+        "it is seen again", lambda: len(bench.plane.reports) > before and first.name in devices(bench)
+    )
+    assert devices(bench)[first.name].state is DeviceState.QUARANTINED
+    assert DeviceState.FREE not in {each.state for each in devices(bench).values()}
+    assert "quarantined" in bench.plane.reports[-1].cards[0].drift
+    bench.plane.assign(devices=(DeviceWant(name=first.name, release_count=1),))
+    bench.plane.wait("whole", lambda: [each.card for each in devices(bench).values()] == [""])
+    assert DeviceLedger(bench.state / "devices").of(first.name).state is State.FREE
