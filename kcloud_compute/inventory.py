@@ -1,6 +1,5 @@
 """What this host has for guests, from one look: cards, how each is cut, what the layout wants of each."""
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -20,18 +19,16 @@ from vfio.offer import Refusal
 from vfio.rules import KNOWN, OfferRule
 from vfio.slices.cards import cards
 from vfio.slices.model import Ability, Card, CardLayout, Plan, Sight, Slice
+from vfio.slices.occupancy import held
 from vfio.slices.offering import refusals
 from vfio.slices.slicer import Slicer
 from vfio.sysfs import Sysfs
 
-log = logging.getLogger(__name__)
-
-UNCLEAN = frozenset({State.SANITISING, State.QUARANTINED})
-"""What a card is not cut anew under: its dirt would be spread to other slices."""
-_UNCLEAN_WORDS = {
-    State.SANITISING: "sanitising, which ends by itself",
+UNCLEAN = {
     State.QUARANTINED: "quarantined, which `kcloud device release` ends when it passes a burn-in",
+    State.SANITISING: "sanitising, which ends by itself",
 }
+"""What a card is not cut anew under: its dirt would be spread to other slices. What lasts comes first."""
 NOTHING = Sight(Snapshot({}, {}), {}, {}, {})
 
 
@@ -70,6 +67,8 @@ class Inventory:
     """By name, in the order of their cards."""
     decisions: tuple[Decision, ...] = ()
     """One for each card."""
+    waiting: frozenset[str] = frozenset()
+    """Names of cards that only leases keep from being cut: these end, and nobody has to see to it."""
     abilities: Mapping[str, tuple[Ability, ...]] = field(default_factory=dict)
     """Of each card, by its name."""
     known: frozenset[str] = frozenset()
@@ -113,7 +112,8 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
     slices = {card.name: slicer.slices(card, sight) for card in found}
     now = [_now(slicer, card, sight) for card in found]
     busy = {each.card.name: _busy(looking, known, each, slices[each.card.name], sight) for each in now}
-    decisions = plan_layout(now, known.layout, {k: v for k, v in busy.items() if v}, looking.catalogue)
+    hindrances = {name: each.why for name, each in busy.items() if each.why}
+    decisions = plan_layout(now, known.layout, hindrances, looking.catalogue)
     kernel_log = looking.kernel_log()
     health = {card.name: read(looking.sysfs, card.address, kernel_log) for card in found}
     refused = refusals(found, looking.rules, sight.snapshot, sight.used)
@@ -122,6 +122,7 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
         sight=sight,
         slices={each.name: each for card in found for each in slices[card.name]},
         decisions=tuple(_remembering(decision, known.refused) for decision in decisions),
+        waiting=frozenset(name for name, each in busy.items() if each.ends),
         abilities={each.card.name: each.abilities for each in now},
         known=frozenset(card.name for card in found if KNOWN.fits(card.device, looking.catalogue)),
         refusals=tuple(each for each in refused if not cut.intersection(each.addresses)),
@@ -139,7 +140,9 @@ def keep_claimed(
 ) -> Inventory:
     """Without cuts that would take slices away from servers that are still to get them. `claimed`: names."""
     cards = {inventory.slices[name].card for name in claimed if name in inventory.slices}
-    return replace(inventory, decisions=tuple(_kept(each, cards, plan_of) for each in inventory.decisions))
+    kept = tuple(_kept(each, cards, plan_of) for each in inventory.decisions)
+    waiting = {each.card.name for each, was in zip(kept, inventory.decisions, strict=True) if each is not was}
+    return replace(inventory, decisions=kept, waiting=inventory.waiting | waiting)
 
 
 def _kept(decision: Decision, cards: Collection[str], plan_of: Callable[[Card], Plan]) -> Decision:
@@ -164,20 +167,30 @@ def _now(slicer: Slicer, card: Card, sight: Sight) -> CardNow:
     return CardNow(card, plan, slicer.stands(card, plan, sight), slicer.abilities(card, sight))
 
 
-def _busy(looking: Looking, known: Known, now: CardNow, slices: Sequence[Slice], sight: Sight) -> str:
-    """Why a card that shall be something else cannot be cut now."""
+@dataclass(frozen=True, slots=True)
+class _Busy:
+    """Why a card that shall be something else cannot be cut now; empty when it can."""
+
+    why: str = ""
+    ends: bool = False
+    """Whether it is leases that end as leases do, and nothing that anybody must see to."""
+
+
+def _busy(looking: Looking, known: Known, now: CardNow, slices: Sequence[Slice], sight: Sight) -> _Busy:
     try:
         plan = wanted(now.card, known.layout, looking.catalogue)
     except ValueError:
-        return ""  # plan_layout says so
+        return _Busy()  # plan_layout says so
     if plan == now.plan and now.stands:
-        return ""
+        return _Busy()
     names = {now.card.name, *(each.name for each in slices)}
-    for name, record in known.records.items():
-        # By its card too: after a reboot a slice is not there, and is no cleaner for that.
-        if record.state in UNCLEAN and (name in names or record.card == now.card.name):
-            return f"its slice {name} is {_UNCLEAN_WORDS[record.state]}"
-    return looking.slicer.busy(now.card, plan, sight)
+    for state, words in UNCLEAN.items():
+        for name, record in known.records.items():
+            # By its card too: after a reboot a slice is not there, and is no cleaner for that.
+            if record.state is state and (name in names or record.card == now.card.name):
+                return _Busy(f"its slice {name} is {words}", ends=state is State.SANITISING)
+    why = looking.slicer.busy(now.card, plan, sight)
+    return _Busy(why, ends=bool(why) and why == held(now.card, sight, looking.slicer.prepared()))
 
 
 def _remembering(decision: Decision, refused: Mapping[str, tuple[Plan, str]]) -> Decision:
@@ -192,20 +205,3 @@ def _remembering(decision: Decision, refused: Mapping[str, tuple[Plan, str]]) ->
 
 def _of_card(card: Card, sight: Sight) -> tuple[str, ...]:
     return (*card.functions, *(device.address for device in sight.vfs_of(card)))
-
-
-def log_refusals(before: Sequence[Refusal], now: Sequence[Refusal]) -> None:
-    """Once each: an operator wants to know why a card is not offered."""
-    for refusal in now:
-        if refusal not in before:
-            facts = {"code": refusal.code, "device": ",".join(refusal.addresses), "reason": refusal.reason}
-            log.warning("device_not_offered", extra=facts)
-
-
-def log_drift(before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Once each, and once when a card is as it shall be."""
-    for card, why in now.items():
-        if before.get(card) != why:
-            log.warning("card_differs", extra={"card": card, "reason": why})
-    for card in before.keys() - now.keys():
-        log.info("card_settled", extra={"card": card})

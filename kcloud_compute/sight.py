@@ -12,15 +12,8 @@ from kcloud_compute.card_health import ill
 from kcloud_compute.cuts import card_layouts
 from kcloud_compute.device_record import DeviceRecord
 from kcloud_compute.devices import burn_ins
-from kcloud_compute.inventory import (
-    Inventory,
-    Known,
-    Looking,
-    keep_claimed,
-    log_drift,
-    log_refusals,
-    take_inventory,
-)
+from kcloud_compute.inventory import Inventory, Known, Looking, keep_claimed, take_inventory
+from kcloud_compute.inventory_log import Difference, log_differences, log_refusals
 from kcloud_compute.observe import Senses, observe
 from kcloud_compute.observed import Observed
 from kcloud_compute.storage import Storage
@@ -67,6 +60,8 @@ class Sight:
         self._well: dict[str, tuple[int, Reading]] = {}
         """Of each card the burn-ins done, and its first reading since: who passed one begins anew."""
         self._ill: dict[str, str] = {}
+        self._differing: Mapping[str, Difference] = {}
+        """From their layout, as it was logged."""
         self._damage: set[str] = set()
         self._damaged_layouts: set[str] = set()
         self._errors: dict[str, tuple[int | None, int | None]] = {}
@@ -118,6 +113,7 @@ class Sight:
         self._look_at_devices(now, problems)
         if self.inventory.to_cut:
             self.inventory = keep_claimed(self.inventory, claimed, self._view.looking.slicer.plan)
+        self._differing = log_differences(self._differing, self.inventory)
         if cutting := [decision.card.name for decision in self.inventory.to_cut]:
             # New guests would come to cards that are not what placement thinks they are.
             problems.append(f"{_TO_CUT}{', '.join(cutting)} to be cut first")
@@ -156,7 +152,6 @@ class Sight:
             problems.append(f"devices: {error}")
             return
         log_refusals(self.inventory.refusals, fresh.refusals)
-        log_drift(_drifts(self.inventory), _drifts(fresh))
         self._tell_layouts()
         # A card that is asleep or dead has not lost its number.
         serials = {name: number for name, number in self.inventory.serials.items() if name in fresh.health}
@@ -213,8 +208,3 @@ class Sight:
             facts = {"problems": "; ".join(problems)} if problems else {}
             log.log(logging.INFO if waits else logging.WARNING, event, extra=facts)
         self.problems = problems
-
-
-def _drifts(inventory: Inventory) -> dict[str, str]:
-    """Of cards that stay as they are, although a layout wants them otherwise."""
-    return {each.card.name: each.drift for each in inventory.decisions if each.drift}
