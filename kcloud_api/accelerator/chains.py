@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from kcloud_common.certificate import Certificate
@@ -46,4 +47,10 @@ def fault_of(certificate: Certificate, known: Known) -> str:
 
 def _is_newer(certificate: Certificate, before: Certificate) -> bool:
     """Of a chain without a beginning only the time tells what is repeated out of the one before."""
-    return certificate.issued_at >= before.issued_at and fingerprint(certificate) != fingerprint(before)
+    return _moment(certificate) >= _moment(before) and fingerprint(certificate) != fingerprint(before)
+
+
+def _moment(certificate: Certificate) -> datetime:
+    """No agent leaves the zone out, but a host that does must not keep its whole report from being read."""
+    at = certificate.issued_at
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

@@ -325,6 +325,27 @@ def test_no_certificate_of_a_chain_that_was_given_up_begins_the_new_one(any_data
             assert "older" in shown(session).held_back
 
 
+def test_a_time_without_a_zone_is_compared_as_if_it_were_utc(any_database: Database) -> None:
+    """No agent writes such a time. A host that does is told what is wrong like any other: its report also
+    says what became of its servers."""
+    slice_, truth = gpu(), Truth(CARD)
+    with any_database.transaction() as session:
+        report(session, slice_)
+        lived(session, truth, slice_)
+        first = burn_in(truth, 1, "2026-11-20T00:00:00")
+        report(session, slice_.model_copy(update={"generation": 1, "certificate": first}))
+        stranger = certificate(HOST, Truth(CARD), None, 1)
+        report(session, slice_.model_copy(update={"generation": 1, "certificate": stranger}))
+        assert "refused" in shown(session).certificate_fault
+        operating.quarantine(session, provider_id(HOST, CARD), "its chain broke off")
+        operating.release(session, provider_id(HOST, CARD))
+        for when, fault in (("2026-11-19T23:59:59Z", "older"), ("2026-11-20T00:00:01Z", "")):
+            answered = {"generation": 1, "release_count": 1, "certificate": burn_in(truth, 1, when)}
+            report(session, slice_.model_copy(update=answered))
+            assert fault in shown(session).certificate_fault
+        assert shown(session).certificate_fault == ""
+
+
 def burn_in(truth: Truth, generation: int, when: str) -> Certificate:
     made = certificate(HOST, truth, None, generation)
     facts = made.model_dump(mode="json") | {"product_id": "2331", "issued_at": when}
