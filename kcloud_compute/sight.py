@@ -137,7 +137,7 @@ class Sight:
         try:
             self._scan(now, problems)
         except OSError as error:
-            # Of the agent's own files. What was seen before counts until they can be read and written.
+            # Of the agent's own files. What was seen last counts; the next look tries them again.
             self.doubt_storage()
             problems.append(f"devices: {error}")
 
@@ -156,15 +156,16 @@ class Sight:
         # A card that is asleep or dead has not lost its number.
         serials = {name: number for name, number in self.inventory.serials.items() if name in fresh.health}
         serials |= fresh.serials
-        self._scanned = True
         done = burn_ins(fresh, records)
         for name, reading in fresh.health.items():
             if name not in self._well or self._well[name][0] != done[name]:
                 self._well[name] = done[name], reading
-        self._note_errors(fresh.health, records)
         well = {name: reading for name, (_, reading) in self._well.items()}
         self.inventory = replace(fresh, well=well, serials=serials)
         self._ill = ill(self.inventory)
+        # After what was seen: workers ask for it, and whatever they do not find there counts as gone.
+        self._scanned = True
+        self._note_errors(fresh.health, records)
         self._rescan_at = now + self._view.rescan_interval
 
     def _note_errors(self, health: Mapping[str, Reading], records: Mapping[str, DeviceRecord]) -> None:

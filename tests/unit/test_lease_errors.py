@@ -107,6 +107,23 @@ def test_errors_that_a_full_disk_did_not_take_are_noted_when_there_is_room(host:
     assert host.record().lease.grown[GPU].nonfatal == 2
 
 
+def test_a_disk_that_is_full_when_a_host_comes_back_hides_no_device(host: Place) -> None:
+    """A device that was looked for and not found is a server's end; one that is not looked for yet is not."""
+    host.agent().lease()
+    host.kernel.reboot()
+
+    def disk(name: str) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    sight = host.agent(disk).watch().sight
+    observed = sight.look(0.0, {})
+    assert observed is not None
+    assert observed.scanned
+    assert DEVICE in observed.offered
+    assert DEVICE in (sight.slices() or {})
+    assert "no space left" in sight.problems[0]
+
+
 def test_what_a_boot_counts_before_the_guest_is_back_is_not_the_leases(host: Place) -> None:
     host.agent().lease()
     host.kernel.reboot()
