@@ -62,10 +62,8 @@ class _Server:
 
 
 def request_page(session: Session, query: RequestQuery) -> tuple[tuple[AcceleratorRequest, ...], bool]:
-    """By server, and whether more follow. BadRequest for a marker that is no request."""
-    after = cards.holder(session, query.marker) if query.marker is not None else None
-    if query.marker is not None and after is None:
-        raise BadRequest(f"marker [{query.marker}] not found", field="marker")
+    """By server, and whether more follow. BadRequest for a marker that the list does not have."""
+    after = _marked(session, query, query.marker) if query.marker is not None else None
     found: list[AcceleratorRequest] = []
     more = True
     while more and not found:
@@ -89,6 +87,15 @@ def awaits_place(session: Session, server_id: UUID, project_id: str | None) -> b
     visible = _visible(RequestQuery(1, project_id, server_id))
     statement = select(col(ServerRow.id)).where(*visible, col(ServerRow.state) == State.PLACING)
     return session.connection().execute(statement).first() is not None
+
+
+def _marked(session: Session, query: RequestQuery, marker: UUID) -> UUID:
+    """The server of this request."""
+    holder = cards.holder(session, marker)
+    statement = select(col(ServerRow.id)).where(*_visible(query), col(ServerRow.id) == holder)
+    if holder is None or session.connection().execute(statement).first() is None:
+        raise BadRequest(f"marker [{marker}] not found", field="marker")
+    return holder
 
 
 def _servers(session: Session, query: RequestQuery, after: UUID | None) -> list[_Server]:

@@ -161,6 +161,8 @@ def test_a_server_by_a_profile_has_accelerator_requests_that_only_its_project_se
     for each in everything:
         if each["instance_uuid"] == other:
             assert demo.get(f"{V2}/accelerator_requests/{each['uuid']}").status_code == 404
+            marker = demo.get(f"{V2}/accelerator_requests?marker={each['uuid']}")
+            assert marker.status_code == 400, "another's is no marker"
             continue
         claim = claims[each["uuid"]]
         assert each["hostname"] == "h1"
