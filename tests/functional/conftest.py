@@ -35,13 +35,20 @@ Serve = Callable[[ASGIApp], str]
 
 
 @pytest.fixture
-def conf(tmp_path: Path) -> Conf:
+def options() -> Sequence[str]:
+    """What else `conf` sets, each as `group.option=value`: nothing. Override to set more."""
+    return ()
+
+
+@pytest.fixture
+def conf(tmp_path: Path, options: Sequence[str]) -> Conf:
     """The control plane's defaults on a temporary database and image store, with fast timers."""
     return load_control_plane(
         overrides=[
             f"database.url=sqlite:///{tmp_path}/kcloud.db",
             f"image.store_dir={tmp_path}/images",
             f"identity.password_rounds={FAST_BCRYPT}",
+            *options,
         ]
     )
 
@@ -198,3 +205,9 @@ def cloud(conf: Conf, bus: Bus, database: Database, serve: Serve, services: Sequ
         yield Cloud(
             url, database, bus, conf, passwords, made.admin_project_id, made.demo_project_id or "", closing
         )
+
+
+@pytest.fixture
+def admin(cloud: Cloud) -> httpx.Client:
+    """Of the cloud's operator."""
+    return cloud.client()

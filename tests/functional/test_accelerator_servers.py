@@ -1,15 +1,12 @@
 """Servers that ask for accelerators in each of the ways that flavors have, and their accelerator requests."""
 
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from kcloud_api.conf.groups import load_control_plane
-from kcloud_common.config import Conf
 from kcloud_common.wire import DeviceReport
-from tests.functional.conftest import FAST_BCRYPT, Cloud
+from tests.functional.conftest import Cloud
 from tests.functional.scripted_agent import Obeying, ScriptedAgent, vgpus
 from tests.functional.servers import NEWEST, Tenant, make_flavor, make_image
 
@@ -26,15 +23,8 @@ ALIASES = (
 
 
 @pytest.fixture
-def conf(tmp_path: Path) -> Conf:
-    return load_control_plane(
-        overrides=[
-            f"database.url=sqlite:///{tmp_path}/kcloud.db",
-            f"image.store_dir={tmp_path}/images",
-            f"identity.password_rounds={FAST_BCRYPT}",
-            *(f"pci.alias={line}" for line in ALIASES),
-        ]
-    )
+def options() -> tuple[str, ...]:
+    return tuple(f"pci.alias={line}" for line in ALIASES)
 
 
 def devices() -> list[DeviceReport]:

@@ -1,7 +1,6 @@
 """How large a slice is, in the flavors that name it in any of their ways; and what PCI aliases name."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -12,12 +11,10 @@ from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.cyborg.profiles import NewProfile, create_profile
 from kcloud_api.compute.flavors.service import FlavorRecord
 from kcloud_api.compute.flavors.slices import slice_specs
-from kcloud_api.conf.groups import load_control_plane
 from kcloud_api.db.engine import Database
 from kcloud_api.scheduler.aliases import read_aliases
-from kcloud_common.config import Conf
 from kcloud_common.wire import DeviceReport
-from tests.functional.conftest import FAST_BCRYPT, Cloud
+from tests.functional.conftest import Cloud
 from tests.functional.scripted_agent import Obeying, ScriptedAgent, vgpus
 from tests.functional.servers import NEWEST, Tenant, make_flavor, make_image
 
@@ -130,15 +127,8 @@ def test_a_page_of_flavors_takes_as_many_questions_as_one_flavor(any_database: D
 
 
 @pytest.fixture
-def conf(tmp_path: Path) -> Conf:
-    return load_control_plane(
-        overrides=[
-            f"database.url=sqlite:///{tmp_path}/kcloud.db",
-            f"image.store_dir={tmp_path}/images",
-            f"identity.password_rounds={FAST_BCRYPT}",
-            *(f"pci.alias={line}" for line in LINES),
-        ]
-    )
+def options() -> tuple[str, ...]:
+    return tuple(f"pci.alias={line}" for line in LINES)
 
 
 def test_an_alias_for_virtual_functions_names_their_own_ids_and_one_for_cards_the_card_s(

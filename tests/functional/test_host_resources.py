@@ -1,17 +1,13 @@
 """What a host counts and no server can have: seen by operators, refused to flavors in each of their ways."""
 
-from pathlib import Path
-
 import httpx
 import pytest
 
-from kcloud_api.conf.groups import load_control_plane
 from kcloud_cli.explain import text
 from kcloud_cli.host import described
 from kcloud_cli.operator_api import HostView
-from kcloud_common.config import Conf
 from kcloud_common.wire import ResourceReport
-from tests.functional.conftest import FAST_BCRYPT, Cloud
+from tests.functional.conftest import Cloud
 from tests.functional.scripted_agent import ScriptedAgent, gpu
 from tests.functional.servers import Tenant, make_flavor, make_image
 
@@ -19,15 +15,8 @@ RANKS = "CUSTOM_PIM_UPMEM_RANK"
 
 
 @pytest.fixture
-def conf(tmp_path: Path) -> Conf:
-    return load_control_plane(
-        overrides=[
-            f"database.url=sqlite:///{tmp_path}/kcloud.db",
-            f"image.store_dir={tmp_path}/images",
-            f"identity.password_rounds={FAST_BCRYPT}",
-            f'pci.alias={{"name": "pim", "resource_class": "{RANKS}"}}',
-        ]
-    )
+def options() -> tuple[str, ...]:
+    return (f'pci.alias={{"name": "pim", "resource_class": "{RANKS}"}}',)
 
 
 @pytest.fixture

@@ -25,11 +25,6 @@ cuts = [{kind = "vendor-vf", type = "1153", count = 4}]
 """
 
 
-@pytest.fixture
-def admin(cloud: Cloud) -> httpx.Client:
-    return cloud.client()
-
-
 @pytest.fixture(autouse=True)
 def folder(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current one, with credentials in it."""

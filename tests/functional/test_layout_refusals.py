@@ -3,23 +3,12 @@
 from uuid import uuid4
 
 import httpx
-import pytest
 
 from tests.functional.conftest import Cloud
-from tests.functional.scripted_agent import ScriptedAgent, gpu
-from tests.functional.test_layouts import LAYOUTS, QUARTERS, body, make, message
+from tests.functional.layout_requests import LAYOUTS, QUARTERS, agent, body, make, message
+from tests.functional.scripted_agent import ScriptedAgent
 
-
-@pytest.fixture
-def admin(cloud: Cloud) -> httpx.Client:
-    return cloud.client()
-
-
-@pytest.fixture
-def agent(admin: httpx.Client) -> ScriptedAgent:
-    made = ScriptedAgent.enrol(admin, "host-1", [gpu()])
-    made.report()
-    return made
+__all__ = ["agent"]
 
 
 def test_what_no_back_end_could_do_is_refused_by_its_field(admin: httpx.Client) -> None:

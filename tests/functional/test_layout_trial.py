@@ -14,11 +14,11 @@ from kcloud_api.db.engine import Database
 from kcloud_common.wire import Ability, CardReport, DeviceState, SliceKind
 from tests.functional.conftest import Cloud
 from tests.functional.layout_cloud import database, empty_file, empty_postgres
+from tests.functional.layout_requests import LAYOUTS
 from tests.functional.scripted_agent import ScriptedAgent, gpu, vgpus
 
 __all__ = ["database", "empty_file", "empty_postgres"]
 
-LAYOUTS = "/kcloud/v1/layouts"
 L40S = CardReport(
     name="pci_0000_41_00_0", address="0000:41:00.0", vendor_id="10de", product_id="26b9", model="L40S",
     class_code="030200", known=True,
@@ -50,11 +50,6 @@ def only_card(found: dict[str, Any]) -> dict[str, Any]:
     (host,) = found["hosts"]
     (card,) = host["cards"]
     return dict(card)
-
-
-@pytest.fixture
-def admin(cloud: Cloud) -> httpx.Client:
-    return cloud.client()
 
 
 @pytest.fixture
