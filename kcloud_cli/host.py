@@ -13,11 +13,11 @@ from kcloud_cli.lab.host import running_or_refuse
 from kcloud_cli.lab.machine import API_FROM_HOST
 from kcloud_cli.operator_api import HostView, OperatorApi, open_cloud
 from kcloud_cli.tables import columns
-from kcloud_common.errors import BadRequest, KcloudError
+from kcloud_common.errors import BadRequest, Conflict, KcloudError
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    host = subparsers.add_parser("host", help="list, show and enrol compute hosts")
+    host = subparsers.add_parser("host", help="list, show, enrol and delete compute hosts")
     verbs = host.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, what: str, action: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
@@ -47,6 +47,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="in the agent's configuration; may be repeated, devices.offer=RULE above all",
     )
     enroll.add_argument("--despite-doctor", action="store_true", help="go on when the doctor finds errors")
+    removing = verb("delete", "forget a host without servers; its agent is refused from then on", _delete)
+    removing.add_argument("name", metavar="HOST", help="its name or id")
 
 
 def _reported(action: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
@@ -60,14 +62,17 @@ def _reported(action: Callable[[argparse.Namespace], None], options: argparse.Na
 
 def _list(options: argparse.Namespace) -> None:
     rows = [("NAME", "STATE", "READY", "VCPUS", "MEMORY MIB", "LAST SEEN")]
-    for host in open_cloud(options.os_cloud).hosts():
+    with open_cloud(options.os_cloud) as api:
+        hosts = api.hosts()
+    for host in hosts:
         size = str(host.report.get("vcpus", "")), str(host.report.get("memory_mib", ""))
         rows.append((host.name, host.state, "yes" if host.ready else "no", *size, host.last_seen))
     print(columns(rows))
 
 
 def _show(options: argparse.Namespace) -> None:
-    print(described(open_cloud(options.os_cloud).host(options.name)))
+    with open_cloud(options.os_cloud) as api:
+        print(described(api.host(options.name)))
 
 
 def described(host: HostView) -> str:
@@ -94,13 +99,26 @@ def described(host: HostView) -> str:
 def _enroll(options: argparse.Namespace) -> None:
     login = _login(options)
     started = time.monotonic()
-    api = open_cloud(options.os_cloud)
-    wish = Wish(
-        options.name, _api_url(options, api), tuple(options.set), despite_doctor=options.despite_doctor
-    )
-    with Remote(login) as remote:
-        host = enrol(remote, api, wish)
+    with open_cloud(options.os_cloud) as api:
+        wish = Wish(
+            options.name, _api_url(options, api), tuple(options.set), despite_doctor=options.despite_doctor
+        )
+        with Remote(login) as remote:
+            host = enrol(remote, api, wish)
     print(f"enrolled in {time.monotonic() - started:.1f} s:\n{described(host)}")
+
+
+def _delete(options: argparse.Namespace) -> None:
+    with open_cloud(options.os_cloud) as api:
+        host = api.host(options.name)
+        try:
+            api.ask("DELETE", f"/hosts/{host.id}")
+        except Conflict as error:
+            raise Conflict(
+                f"{error.message} `openstack server list --all-projects --host {host.name}` lists them. One"
+                " that was deleted counts until the host's agent has said that it is gone."
+            ) from error
+    print(f"deleted {host.name}; its agent is refused until the machine is enrolled anew")
 
 
 def _login(options: argparse.Namespace) -> Login:

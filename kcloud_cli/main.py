@@ -11,7 +11,7 @@ from importlib import import_module
 SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("kcloud_cli.up", "run a whole cloud in the foreground"),
     "db": ("kcloud_cli.db", "upgrade the database, or say whether it is current"),
-    "host": ("kcloud_cli.host", "list, show and enrol compute hosts"),
+    "host": ("kcloud_cli.host", "list, show, enrol and delete compute hosts"),
     "card": ("kcloud_cli.card", "list and show the cards of hosts, and what they can be cut into"),
     "layout": ("kcloud_cli.layout", "say how cards are cut into slices"),
     "device": ("kcloud_cli.device", "list, operate and verify the accelerators of hosts"),
