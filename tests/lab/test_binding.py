@@ -10,6 +10,12 @@ from tests.lab.machine import LabMachine
 pytestmark = pytest.mark.lab
 
 
+@pytest.fixture
+def journal() -> str:
+    """A folder on the lab host that is not there yet; like all below /run, it is gone with the machine."""
+    return f"/run/journal-{uuid4()}"
+
+
 @pytest.mark.parametrize(
     ("wanted", "taken"),
     [
@@ -21,8 +27,10 @@ pytestmark = pytest.mark.lab
         pytest.param(["0000:03:00.0"], ["0000:03:00.0"], id="with virtual functions switched off"),
     ],
 )
-def test_what_was_bound_is_returned_as_it_was(lab: LabMachine, wanted: list[str], taken: list[str]) -> None:
-    claim, journal = str(uuid4()), f"/tmp/journal-{uuid4()}"
+def test_what_was_bound_is_returned_as_it_was(
+    lab: LabMachine, journal: str, wanted: list[str], taken: list[str]
+) -> None:
+    claim = str(uuid4())
     before = lab.view()
 
     bound = lab.script("bind.py", "prepare", claim, journal, *wanted)
@@ -37,8 +45,8 @@ def test_what_was_bound_is_returned_as_it_was(lab: LabMachine, wanted: list[str]
     assert lab.run("ls", "-A", journal).split() == []
 
 
-def test_the_namespace_is_back_after_its_controller_was_returned(lab: LabMachine) -> None:
-    claim, journal = str(uuid4()), f"/tmp/journal-{uuid4()}"
+def test_the_namespace_is_back_after_its_controller_was_returned(lab: LabMachine, journal: str) -> None:
+    claim = str(uuid4())
     lab.script("bind.py", "prepare", claim, journal, NPU_ADDRESS)
     lab.script("bind.py", "release", claim, journal)
     read = (
@@ -49,9 +57,8 @@ def test_the_namespace_is_back_after_its_controller_was_returned(lab: LabMachine
     assert lab.run("sh", "-c", read) == "KCLOUD-NVME-NS1"
 
 
-def test_a_group_with_a_stranger_is_refused_and_nothing_is_touched(lab: LabMachine) -> None:
+def test_a_group_with_a_stranger_is_refused_and_nothing_is_touched(lab: LabMachine, journal: str) -> None:
     before = lab.view()
-    journal = f"/tmp/journal-{uuid4()}"
     answer = lab.script("bind.py", "prepare", str(uuid4()), journal, "0000:0a:02.0")
     assert answer["refused"] == "NotViable"
     assert "0000:0a:01.0" in answer["reason"]
@@ -59,15 +66,15 @@ def test_a_group_with_a_stranger_is_refused_and_nothing_is_touched(lab: LabMachi
     assert lab.view() == before
 
 
-def test_the_hosts_own_disk_is_refused(lab: LabMachine) -> None:
+def test_the_hosts_own_disk_is_refused(lab: LabMachine, journal: str) -> None:
     before = lab.view()
-    answer = lab.script("bind.py", "prepare", str(uuid4()), f"/tmp/journal-{uuid4()}", "0000:00:02.0")
+    answer = lab.script("bind.py", "prepare", str(uuid4()), journal, "0000:00:02.0")
     assert answer["refused"] == "DeviceBusy"
     assert lab.view() == before
 
 
-def test_a_device_held_by_one_claim_is_refused_to_another(lab: LabMachine) -> None:
-    first, second, journal = str(uuid4()), str(uuid4()), f"/tmp/journal-{uuid4()}"
+def test_a_device_held_by_one_claim_is_refused_to_another(lab: LabMachine, journal: str) -> None:
+    first, second = str(uuid4()), str(uuid4())
     before = lab.view()
     lab.script("bind.py", "prepare", first, journal, NPU_ADDRESS)
     answer = lab.script("bind.py", "prepare", second, journal, NPU_ADDRESS)
