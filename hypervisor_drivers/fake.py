@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from hypervisor_drivers.driver import DriverError, DriverRefused
+from hypervisor_drivers.driver import DriverError
+from hypervisor_drivers.fake_refusals import check_definable, check_network, check_startable, existing
 from hypervisor_drivers.fake_store import FakeDomain, FakeState, FolderStore, MemoryStore, Store
 from hypervisor_drivers.spec import Capabilities, DomainSeen, DomainSpec, DomainState, NetworkSpec
 
@@ -56,16 +57,16 @@ class FakeDriver:
 
     def define(self, spec: DomainSpec) -> None:
         with self._verb("define", spec.uuid) as state:
-            _check_definable(state, spec)
+            check_definable(state, spec)
             known = state.domains.get(spec.uuid)
             state.domains[spec.uuid] = replace(known, spec=spec) if known else FakeDomain(spec)
 
     def start(self, uuid: UUID) -> None:
         with self._verb("start", uuid) as state:
-            domain = _existing(state, uuid)
+            domain = existing(state, uuid)
             if domain.live is not None:
                 return
-            _check_startable(state, domain.spec)
+            check_startable(state, domain.spec)
             state.domains[uuid] = _boot(domain)
         self._announce()
 
@@ -79,9 +80,9 @@ class FakeDriver:
 
     def reboot(self, uuid: UUID) -> None:
         with self._verb("reboot", uuid) as state:
-            domain = _existing(state, uuid)
+            domain = existing(state, uuid)
             if domain.live is None:
-                _check_startable(state, domain.spec)
+                check_startable(state, domain.spec)
             state.domains[uuid] = _boot(domain)
         self._announce()
 
@@ -101,7 +102,7 @@ class FakeDriver:
 
     def ensure_network(self, spec: NetworkSpec) -> None:
         with self._verb("ensure_network") as state:
-            _check_network(state, spec)
+            check_network(state, spec)
             state.networks[spec.name] = spec
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -151,7 +152,7 @@ class FakeDriver:
     def _end(self, uuid: UUID, state_after: DomainState) -> None:
         with self._lock:
             state = self._store.load()
-            domain = _existing(state, uuid)
+            domain = existing(state, uuid)
             state.domains[uuid] = replace(domain, state=state_after, live=None)
             self._store.save(state)
         self._announce()
@@ -176,50 +177,6 @@ class FakeDriver:
             watchers = tuple(self._watchers)
         for changed in watchers:
             changed()
-
-
-def _existing(state: FakeState, uuid: UUID) -> FakeDomain:
-    try:
-        return state.domains[uuid]
-    except KeyError:
-        raise DriverError(f"no domain with uuid {uuid}") from None
-
-
-def _check_definable(state: FakeState, spec: DomainSpec) -> None:
-    if spec.virt_type not in ("kvm", "qemu"):
-        raise DriverRefused(f"domain {spec.name}: no such virtualisation type {spec.virt_type!r}")
-    for uuid, other in state.domains.items():
-        if other.spec.name == spec.name and uuid != spec.uuid:
-            raise DriverRefused(f"domain {spec.name!r} already exists with uuid {uuid}")
-
-
-def _check_startable(state: FakeState, spec: DomainSpec) -> None:
-    for disk in spec.disks:
-        if not Path(disk.path).exists():
-            raise DriverError(f"cannot access storage file {str(disk.path)!r}")
-    for nic in spec.nics:
-        if nic.network not in state.networks:
-            raise DriverError(f"network {nic.network!r} not found")
-    wanted = _devices(spec)
-    for other in state.domains.values():
-        held = _devices(other.live) if other.live else set()
-        if wanted & held:
-            raise DriverError(f"device {min(wanted & held)} is in use by domain {other.spec.name}")
-
-
-def _devices(spec: DomainSpec) -> set[str]:
-    return {hostdev.address for hostdev in spec.hostdevs} | {f"mdev {mdev.uuid}" for mdev in spec.mdevs}
-
-
-def _check_network(state: FakeState, spec: NetworkSpec) -> None:
-    for other in state.networks.values():
-        if other.name != spec.name and IPv4Network(other.cidr).overlaps(IPv4Network(spec.cidr)):
-            raise DriverRefused(f"network {spec.name}: {spec.cidr} is in use by network {other.name}")
-    running = [domain.live for domain in state.domains.values() if domain.live]
-    used = any(nic.network == spec.name for live in running for nic in live.nics)
-    old = state.networks.get(spec.name, spec)
-    if used and old != spec:
-        raise DriverRefused(f"network {spec.name} has cidr {old.cidr}, not {spec.cidr}, and guests use it")
 
 
 def _boot(domain: FakeDomain) -> FakeDomain:
