@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from vfio.sim.tree import FakeTree, link_to
+from vfio.sim.files import link_to
+from vfio.sim.tree import FakeTree
 
 
 def add_disk(tree: FakeTree, name: str, address: str, mounted_at: str) -> None:

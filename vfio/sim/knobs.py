@@ -4,8 +4,9 @@ import errno
 from collections.abc import Callable
 
 from vfio.sim.drivers import refused
+from vfio.sim.files import write_raw
 from vfio.sim.sriov import number
-from vfio.sim.tree import FakeTree, write_raw
+from vfio.sim.tree import FakeTree
 
 _TRUE, _FALSE = frozenset({"1", "y", "Y", "t", "on"}), frozenset({"0", "n", "N", "f", "off"})
 _ULONG = 1 << 64

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from vfio.sim.boards import Placed, place, room
 from vfio.sim.drivers import Drivers, refused
+from vfio.sim.files import write_raw
 from vfio.sim.function import Board, Cutting, VgpuType
 from vfio.sim.sriov import VirtualFunctions
-from vfio.sim.tree import FakeTree, write_raw
+from vfio.sim.tree import FakeTree
 
 _TYPES = "mdev_supported_types"
 _DRIVER = "vfio_mdev"

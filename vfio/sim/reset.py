@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from vfio.sim.attributes import AER_FILES, aer_text
 from vfio.sim.config_space import all_ones, config_space
 from vfio.sim.drivers import refused
+from vfio.sim.files import write_raw
 from vfio.sim.sriov import number
-from vfio.sim.tree import FakeTree, write_raw
+from vfio.sim.tree import FakeTree
 
 METHODS = ("device_specific", "acpi", "flr", "af_flr", "pm", "bus", "cxl_bus")
 

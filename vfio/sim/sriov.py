@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable
 
 from vfio.sim.drivers import VFIO_PCI, Drivers, refused
+from vfio.sim.files import write_raw
 from vfio.sim.function import FakeFunction
-from vfio.sim.tree import FakeTree, write_raw
+from vfio.sim.tree import FakeTree
 
 _FUNCTIONS_OF_BUS = 256
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from vfio.sim.boards import Placed, place, room
 from vfio.sim.drivers import Drivers, refused
+from vfio.sim.files import write_raw
 from vfio.sim.function import Board, Cutting
 from vfio.sim.sriov import VirtualFunctions, number
-from vfio.sim.tree import FakeTree, write_raw
+from vfio.sim.tree import FakeTree
 
 _HEADER = "ID    : vGPU Name"
 _FREE = 0

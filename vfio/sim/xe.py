@@ -4,9 +4,10 @@ import errno
 import shutil
 
 from vfio.sim.drivers import Drivers, refused
+from vfio.sim.files import write_raw
 from vfio.sim.function import Cutting
 from vfio.sim.sriov import VirtualFunctions, number
-from vfio.sim.tree import FakeTree, write_raw
+from vfio.sim.tree import FakeTree
 
 _U32 = 1 << 32
 _U64 = 1 << 64
