@@ -19,6 +19,10 @@ from kcloud_common.signing import Anchor, Keys, fingerprint, read_chain, verify_
 GOOD, BROKEN, UNREADABLE = 0, 1, 2
 """Exit statuses: all is right; the chain was altered or is not whole; there is nothing to verify."""
 _KEY = re.compile(r"[0-9a-f]{64}\Z")
+_LACKING = (
+    "Those that are there are unaltered, and others are missing. A tenant sees only those of its own leases:"
+    " --part verifies these by themselves."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,18 @@ def verify(certificates: bytes | str, keys: bytes | str, *, whole: bool = True) 
         return Answer(f"cannot verify: {error.message}", UNREADABLE)
     if not chains:
         return Answer("cannot verify: there are no certificates", UNREADABLE)
-    pieces = chains if whole else [piece for chain in chains for piece in _pieces(chain)]
+    parts = [piece for chain in chains for piece in _pieces(chain)]
+    every = [certificate for chain in chains for certificate in chain]
+    doubled = _doubled(every)
     problems = [
         problem
-        for piece in pieces
+        for piece in (chains if whole else parts)
         for problem in verify_chain(piece, known, whole=whole, anchors=_of(piece, anchors))
-    ]
-    every = [certificate for chain in chains for certificate in chain]
-    problems += _doubled(every)
+    ] + doubled
     if problems:
-        return Answer("\n".join([_table(every), "", *problems, "", "NOT VERIFIED"]), BROKEN)
+        unaltered = not (doubled or any(verify_chain(piece, known, whole=False) for piece in parts))
+        hint = [_LACKING] if unaltered else []
+        return Answer("\n".join([_table(every), "", *problems, *hint, "", "NOT VERIFIED"]), BROKEN)
     begins = [_beginning(chain, _of(chain, anchors)) for chain in chains] if whole else []
     verdict = f"verified: {_count(len(every))}, {_how(chains, whole)}"
     return Answer("\n".join([_table(every), "", verdict, *filter(None, begins)]), GOOD)

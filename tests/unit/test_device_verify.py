@@ -51,6 +51,18 @@ def test_a_piece_of_a_chain_is_verified_where_that_is_asked_for() -> None:
     assert verify(write_chain(reversed(with_a_gap)), GIVEN, whole=False).status == BROKEN
 
 
+def test_who_has_unaltered_pieces_only_is_told_how_to_verify_them() -> None:
+    """A tenant, of a device that others have leased before: it is not to suspect its host."""
+    piece = verify(write_chain(chain()[1:]), GIVEN)
+    assert "does not begin with the device's first" in piece.text
+    assert "--part" in piece.text
+    altered = write_chain(chain()[1:]).replace(b'"grade":"C"', b'"grade":"A"', 1)
+    twice = write_chain([*chain(2), chain(2)[1]])
+    for broken in (altered, twice, write_chain(reversed(chain(2)))):
+        answer = verify(broken, GIVEN)
+        assert (answer.status, "--part" in answer.text) == (BROKEN, False)
+
+
 def test_chains_of_several_devices_are_verified_each_by_itself() -> None:
     ours = chain(2)
     others = [sign(one.model_copy(update={"device": "other"}), SEED) for one in chain(1)]
