@@ -31,7 +31,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _run(options: argparse.Namespace) -> int:
-    """0: some host can serve it. 1: none can, or the question failed. 2: it makes no sense."""
+    """0: some host can serve it. 1: none can, as far as was looked, or the question failed. 2: it makes no
+    sense."""
     if bool(options.query) == bool(options.flavor):
         print("kcloud explain: give a QUERY, or --flavor ID", file=sys.stderr)
         return 2
@@ -44,12 +45,12 @@ def _run(options: argparse.Namespace) -> int:
         print(f"kcloud explain: {error.message}", file=sys.stderr)
         return 1
     print(text(found))
-    return 0 if found["remaining"] else 1
+    return 0 if found["remaining"] > found["untried"] else 1
 
 
 def text(found: Mapping[str, Any]) -> str:
     """The ledger without the constraints that removed nobody; then who came nearest."""
-    paragraphs = [f"{_hosts(found['hosts'])}, of which {found['remaining']} can serve this."]
+    paragraphs = [f"{_hosts(found['hosts'])}, of which {_served(found['remaining'], found['untried'])}."]
     rows = [
         (str(one["removed"]), str(one["remaining"]), one["code"], one["message"])
         for one in found["constraints"]
@@ -63,6 +64,14 @@ def text(found: Mapping[str, Any]) -> str:
     if found["help"]:
         paragraphs.append(f"What would help: {found['help']}.")
     return "\n\n".join(paragraphs)
+
+
+def _served(remaining: int, untried: int) -> str:
+    known = f"{remaining - untried} can serve this"
+    if not untried:
+        return known
+    why = "they have the amounts, and were" if untried > 1 else "it has the amounts, and was"
+    return f"{known}, and {untried} may: {why} looked at no further"
 
 
 def _hosts(count: int) -> str:

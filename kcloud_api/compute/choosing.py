@@ -15,6 +15,7 @@ from kcloud_api.accelerator import service as accelerator
 from kcloud_api.accelerator.records import CardPlace
 from kcloud_api.compute import promised
 from kcloud_api.placement import service as placement
+from kcloud_api.placement.judging import NearestMiss
 from kcloud_api.placement.request import ResourceRequest
 from kcloud_api.placement.snapshot.keeper import Keeper
 from kcloud_api.placement.ways import Candidate, Way
@@ -43,6 +44,11 @@ class Wanted:
     guest: Guest | None = None
     machines: Machines | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Any host that has the amounts takes it."""
+        return not self.policy.is_hard and (self.guest is None or self.guest.is_plain)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -51,6 +57,14 @@ class Found:
 
     candidates: tuple[Candidate, ...]
     apart: Apart
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """`hosts`: how many were looked at, those that do among them."""
+
+    apart: Apart
+    hosts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +82,40 @@ def candidates(session: Session, wanted: Wanted, *, limit: int, keeper: Keeper |
     apart = Apart()
     ways = placement.serving(session, wanted.request, keeper=keeper)
     for way, ground in _with_grounds(session, ways, wanted, first=limit):
-        seated = Seats() if wanted.guest is None else seats(wanted.guest, ground.machine)
-        if isinstance(seated, Lacking):
-            apart = apart.and_one(machine_miss(way, seated))
-            continue
-        sites = _sites(ground.places, wanted.policy, seated)
-        most_nodes = wanted.guest.shape.numa_nodes if wanted.guest and seated.nodes is not None else None
-        outcome = choose_devices(way, sites, wanted.policy, most_nodes)
-        if isinstance(outcome, Impossible):
-            apart = apart.and_one(miss(way, sites, wanted.policy, outcome))
+        outcome = _chosen(way, ground, wanted)
+        if isinstance(outcome, NearestMiss):
+            apart = apart.and_one(outcome)
             continue
         found.append(outcome.candidate())
         if len(found) == limit:
             break
     return Found(tuple(found), apart)
+
+
+def passed_over(
+    session: Session, wanted: Wanted, *, most: int, keep: int, keeper: Keeper | None = None
+) -> PassedOver:
+    """Of hosts that have the amounts, the first `most`, those that `candidates` would not take; `keep` of
+    them are described."""
+    apart, hosts = Apart(keep=keep), 0
+    ways = islice(placement.serving(session, wanted.request, keeper=keeper), most)
+    for way, ground in _with_grounds(session, ways, wanted, first=BATCH):
+        hosts += 1
+        outcome = _chosen(way, ground, wanted)
+        if isinstance(outcome, NearestMiss):
+            apart = apart.and_one(outcome)
+    return PassedOver(apart, hosts)
+
+
+def _chosen(way: Way, ground: _Ground, wanted: Wanted) -> Way | NearestMiss:
+    """With the devices that the policy chooses, or what stands in the way."""
+    seated = Seats() if wanted.guest is None else seats(wanted.guest, ground.machine)
+    if isinstance(seated, Lacking):
+        return machine_miss(way, seated)
+    sites = _sites(ground.places, wanted.policy, seated)
+    most_nodes = wanted.guest.shape.numa_nodes if wanted.guest and seated.nodes is not None else None
+    outcome = choose_devices(way, sites, wanted.policy, most_nodes)
+    return miss(way, sites, wanted.policy, outcome) if isinstance(outcome, Impossible) else outcome
 
 
 def _with_grounds(

@@ -8,22 +8,26 @@ from fastapi import APIRouter, Request
 from sqlmodel import Session
 
 from kcloud_api.caller import Caller
+from kcloud_api.compute import explaining
+from kcloud_api.compute.choosing import Wanted
 from kcloud_api.compute.flavors import service as flavors
 from kcloud_api.compute.flavors.accelerators import accelerators
+from kcloud_api.compute.guest_shape import guest_of
 from kcloud_api.hosts import policies
+from kcloud_api.hosts.machines import machines_of
 from kcloud_api.http.context import CallerDep
 from kcloud_api.http.policy import allow, may
 from kcloud_api.http.transaction import SessionDep
 from kcloud_api.http.turns import Turns
-from kcloud_api.placement import explaining
 from kcloud_api.placement.candidate_routes import check_names
 from kcloud_api.placement.ledger import MISSES, MOST_MISSES
 from kcloud_api.placement.microversion import NEWEST
 from kcloud_api.placement.query import candidate_query
 from kcloud_api.placement.request import HOST_DOWN, HOST_NOT_READY, Effort, ResourceRequest
-from kcloud_api.scheduler.aliases import Aliases
+from kcloud_api.scheduler.device_policy import device_policy
 from kcloud_api.scheduler.ledger_view import view
 from kcloud_api.scheduler.request import FlavorShape, from_flavor
+from kcloud_api.scheduler.topology import Policy
 from kcloud_common.errors import BadRequest, Forbidden
 
 router = APIRouter(prefix="/explain")
@@ -57,28 +61,31 @@ def explain(request: Request, session: SessionDep, caller: CallerDep) -> dict[st
     if "flavor" in own:
         if rest:
             raise BadRequest("Ask about a flavor, or about resources, not about both.", field="flavor")
-        asked = _of_flavor(session, caller, own["flavor"], request.app.state.aliases)
+        wanted = _of_flavor(request, session, caller, own["flavor"])
     else:
         allow(request, caller, policies.EXPLAIN_QUERY)
-        asked = candidate_query(rest, NEWEST).request
-        _check(session, asked, names_hosts=names_hosts)
+        wanted = Wanted(candidate_query(rest, NEWEST).request, Policy.PACK)
+        _check(session, wanted.request, names_hosts=names_hosts)
+    asked = replace(wanted.request, effort=Effort(EFFORT))
     if not _flag(own.get("all_hosts")):
         asked = replace(asked, root_forbidden=asked.root_forbidden | {HOST_DOWN, HOST_NOT_READY})
-    asked = replace(asked, effort=Effort(EFFORT))
     with _turns.turn():
-        ledger = explaining.ledger(session, asked, limit=limit, keeper=request.app.state.keeper)
+        wanted = replace(wanted, request=asked)
+        ledger = explaining.ledger(session, wanted, limit=limit, keeper=request.app.state.keeper)
     return {"explanation": view(ledger, names_hosts=names_hosts)}
 
 
-def _of_flavor(session: Session, caller: Caller, flavor_id: str, aliases: Aliases) -> ResourceRequest:
+def _of_flavor(request: Request, session: Session, caller: Caller, flavor_id: str) -> Wanted:
     """With what its device profile and PCI aliases stand for, as a server of it would ask."""
     flavor = flavors.get_flavor(session, caller, flavor_id)
-    meant = accelerators(session, flavor.extra_specs, aliases)
+    meant = accelerators(session, flavor.extra_specs, request.app.state.aliases)
     shape = FlavorShape(
         flavor.vcpus, flavor.ram_mib, flavor.disk_gib, flavor.ephemeral_gib, flavor.swap_mib,
         {**meant, **flavor.extra_specs},
     )  # fmt: skip
-    return replace(from_flavor(shape), root_forbidden=frozenset())
+    policy = device_policy(shape.extra_specs, Policy(request.app.state.conf.scheduler.device_policy))
+    asked = replace(from_flavor(shape), root_forbidden=frozenset())
+    return Wanted(asked, policy, guest_of(shape), machines_of)
 
 
 def _check(session: Session, asked: ResourceRequest, *, names_hosts: bool) -> None:

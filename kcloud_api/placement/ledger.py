@@ -31,15 +31,22 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """`entries`: every constraint of the request in the order of constraints.py. `nearest`: the hosts that
-    come nearest to serving, the nearest first."""
+    come nearest to serving, the nearest first. `untried`: of those that remain, hosts that have the amounts,
+    where nobody has looked for what else is wanted."""
 
     hosts: int
     entries: tuple[Entry, ...]
     nearest: tuple[NearestMiss, ...]
+    untried: int = 0
 
     @property
     def remaining(self) -> int:
         return self.entries[-1].remaining if self.entries else max(0, self.hosts)
+
+    @property
+    def serving(self) -> int:
+        """Hosts that are known to serve."""
+        return self.remaining - self.untried
 
     @property
     def removing(self) -> tuple[Entry, ...]:

@@ -24,10 +24,12 @@ WEIGHT = 3000
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """`counts`: how many hosts were passed over for which reason; `nearest` are those that came nearest."""
+    """`counts`: how many hosts were passed over for which reason; `nearest` are those that came nearest, at
+    most `keep`."""
 
     counts: Mapping[Constraint, int] = field(default_factory=dict)
     nearest: tuple[NearestMiss, ...] = ()
+    keep: int = MISSES
 
     @property
     def count(self) -> int:
@@ -36,7 +38,7 @@ class Apart:
     def and_one(self, missed: NearestMiss) -> "Apart":
         reason = missed.removed_by
         counts = {**self.counts, reason: self.counts.get(reason, 0) + 1}
-        return Apart(counts, _nearest((*self.nearest, missed)))
+        return Apart(counts, _nearest((*self.nearest, missed), self.keep), self.keep)
 
 
 def miss(way: Way, sites: Sites, policy: Policy, why: Impossible) -> NearestMiss:
@@ -75,9 +77,9 @@ def narrowed(ledger: Ledger, apart: Apart) -> Ledger:
             entries.append(Entry(constraint, removed, remaining))
     if not entries:
         return ledger
-    nearest = _nearest((*ledger.nearest, *apart.nearest))
+    nearest = _nearest((*ledger.nearest, *apart.nearest), apart.keep)
     return replace(ledger, entries=(*ledger.entries, *entries), nearest=nearest)
 
 
-def _nearest(found: Sequence[NearestMiss]) -> tuple[NearestMiss, ...]:
-    return tuple(sorted(found, key=lambda missed: missed.distance)[:MISSES])
+def _nearest(found: Sequence[NearestMiss], keep: int) -> tuple[NearestMiss, ...]:
+    return tuple(sorted(found, key=lambda missed: missed.distance)[:keep])

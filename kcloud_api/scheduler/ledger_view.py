@@ -18,6 +18,7 @@ def view(ledger: Ledger, *, names_hosts: bool) -> Json:
     return {
         "hosts": ledger.hosts,
         "remaining": ledger.remaining,
+        "untried": ledger.untried,
         "message": summary(ledger),
         "help": advice(ledger),
         "constraints": [_entry(entry) for entry in ledger.entries],

@@ -39,11 +39,11 @@ def summary(ledger: Ledger) -> str:
     """How many hosts there are, what removed them, and what would help. Names no host."""
     if not ledger.hosts:
         return "This cloud has no host yet."
-    if not ledger.removing:
+    if not ledger.removing and not ledger.untried:
         return f"Every host can serve this: {ledger.hosts}."
     told = f"{_counted(ledger)}."
-    if ledger.remaining:
-        return f"{ledger.remaining} of {_hosts(ledger.hosts)} can serve this; {told}"
+    if ledger.serving or not ledger.removing:
+        return f"{ledger.serving} of {_hosts(ledger.hosts)} can serve this; {told}"
     return f"{_capital(told)} What would help: {advice(ledger)}."
 
 
@@ -79,7 +79,12 @@ def _counted(ledger: Ledger) -> str:
     told = sorted(reasons.values(), key=lambda pair: -pair[1])[:REASONS_TOLD]
     phrases = [_phrase(*pair) for pair in reasons.values() if pair in told]
     others = sum(count for _, count in reasons.values()) - sum(count for _, count in told)
-    return "; ".join([*phrases, *([f"{_hosts(others)} for other reasons"] if others else [])])
+    if others:
+        phrases.append(f"{_hosts(others)} for other reasons")
+    if ledger.untried:
+        looked = "have the amounts and were" if ledger.untried > 1 else "has the amounts and was"
+        phrases.append(f"{_hosts(ledger.untried)} {looked} looked at no further")
+    return "; ".join(phrases)
 
 
 def _phrase(constraint: Constraint, count: int) -> str:
@@ -93,7 +98,7 @@ def _hosts(count: int) -> str:
 def advice(ledger: Ledger) -> str:
     """What would help the host that came nearest; where none was described, most hosts. What no host could
     ever serve comes before. Empty where nothing has to be mended."""
-    if ledger.remaining or not ledger.removing:
+    if ledger.serving or not ledger.removing:
         return ""
     asked = (entry.constraint for entry in ledger.entries)
     hopeless = next(filter(is_of_hosts_alone, asked), None)

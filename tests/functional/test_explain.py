@@ -154,23 +154,22 @@ def test_a_question_that_makes_no_sense_is_refused(cloud: Cloud, query: str) -> 
     assert cloud.client("demo").get(f"/kcloud/v1/explain?{query}").status_code == 400
 
 
-@pytest.mark.usefixtures("hosts")
-def test_the_command_prints_the_ledger_and_the_nearest_misses(cloud: Cloud, tmp_path: Path) -> None:
+def kcloud(cloud: Cloud, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command, as the administrator of this cloud calls it."""
     auth = {
         "auth_url": f"{cloud.url}/identity/v3", "username": "admin", "password": cloud.passwords.admin,
         "project_name": "admin",
     }  # fmt: skip
-    (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": {"kcloud-admin": {"auth": auth}}}))
+    (folder / "clouds.yaml").write_text(json.dumps({"clouds": {"kcloud-admin": {"auth": auth}}}))
+    environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(folder / "clouds.yaml")}
+    environment.pop("OS_CLOUD", None)
+    command = [sys.executable, "-c", "import sys; from kcloud_cli.main import main; sys.exit(main())"]
+    return subprocess.run([*command, *words], env=environment, capture_output=True, text=True, check=False)
 
-    def kcloud(*words: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(tmp_path / "clouds.yaml")}
-        environment.pop("OS_CLOUD", None)
-        command = [sys.executable, "-c", "import sys; from kcloud_cli.main import main; sys.exit(main())"]
-        return subprocess.run(
-            [*command, *words], env=environment, capture_output=True, text=True, check=False
-        )
 
-    told = kcloud("explain", "resources=VCPU:1,CUSTOM_NPU:2", "--limit", "2")
+@pytest.mark.usefixtures("hosts")
+def test_the_command_prints_the_ledger_and_the_nearest_misses(cloud: Cloud, tmp_path: Path) -> None:
+    told = kcloud(cloud, tmp_path, "explain", "resources=VCPU:1,CUSTOM_NPU:2", "--limit", "2")
     assert told.returncode == 1
     assert told.stdout.splitlines() == [
         "3 hosts, of which 0 can serve this.",
@@ -187,7 +186,7 @@ def test_the_command_prints_the_ledger_and_the_nearest_misses(cloud: Cloud, tmp_
         "What would help: ask for CUSTOM_NPU in several numbered groups (resources1:CUSTOM_NPU=1, "
         "resources2:CUSTOM_NPU=1), or for less.",
     ]
-    refused = kcloud("explain", "resources=NOTHING:1")
+    refused = kcloud(cloud, tmp_path, "explain", "resources=NOTHING:1")
     assert (refused.returncode, "NOTHING" in refused.stderr) == (1, True)
-    assert kcloud("explain", "resources=VCPU:1").returncode == 0
-    assert kcloud("explain").returncode == 2
+    assert kcloud(cloud, tmp_path, "explain", "resources=VCPU:1").returncode == 0
+    assert kcloud(cloud, tmp_path, "explain").returncode == 2

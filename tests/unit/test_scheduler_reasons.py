@@ -1,6 +1,7 @@
 """From a ledger to words: what anybody may read, what operators need, and that every code has its own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -71,6 +72,22 @@ def test_what_can_be_served_needs_no_help() -> None:
     assert summary(ledger) == "3 of 4 hosts can serve this; 1 host is down."
     assert advice(ledger) == ""
     assert summary(ledger_of(left=2)) == "Every host can serve this: 2."
+
+
+def test_hosts_that_were_not_looked_at_further_are_told_beside_those_that_can_serve() -> None:
+    ledger = replace(ledger_of((DOWN, 1), left=5), untried=2)
+    assert summary(ledger) == (
+        "3 of 6 hosts can serve this; 1 host is down; 2 hosts have the amounts and were looked at no further."
+    )
+    assert advice(ledger) == ""
+    unknown = replace(ledger_of((DOWN, 1), left=1), untried=1)
+    assert summary(unknown) == (
+        "1 host is down; 1 host has the amounts and was looked at no further. "
+        "What would help: try again when the hosts are back."
+    )
+    assert summary(replace(ledger_of(left=3), untried=1)) == (
+        "2 of 3 hosts can serve this; 1 host has the amounts and was looked at no further."
+    )
 
 
 def test_a_cloud_without_hosts_and_a_ledger_that_could_not_be_made_say_so() -> None:
