@@ -32,6 +32,7 @@ from vfio.testing import FakeHost, two_function_group
 IMAGE_ID = UUID(int=0x1A)
 IMAGE = b"QFI\xfb" + bytes(range(256)) * 64
 SERVER = UUID(int=0x5E01)
+OTHER = UUID(int=0x5E02)
 CLAIM = UUID(int=0xC101)
 GPU = ("0000:41:00.0", "0000:41:00.1")
 GPU_NAME = "pci_0000_41_00_0"
@@ -195,6 +196,10 @@ def runs(seen: ServerReport) -> bool:
 
 def is_gone(seen: ServerReport) -> bool:
     return seen.gone
+
+
+def wait_off(bench: Bench) -> None:
+    bench.plane.wait_server(SERVER, lambda seen: seen.power_state is PowerState.SHUTOFF and not seen.busy)
 
 
 def devices(bench: Bench) -> dict[str, DeviceReport]:

@@ -27,6 +27,12 @@ def layout(match: str, *cuts: CutWant, version: str = "1") -> LayoutWant:
     return LayoutWant(version=version, cards=(CardLayoutWant(match=match, cuts=cuts),))
 
 
+def halves(tree: str) -> LayoutWant:
+    """By which that machine's card is cut in two."""
+    cuts, match, _ = CUTS[tree]
+    return layout(match, cuts)
+
+
 def cut(bench: Bench, wanted: LayoutWant) -> list[DeviceReport]:
     """The slices of cards that the layout cuts, once it stands."""
     bench.plane.assign(layout=wanted)

@@ -14,6 +14,7 @@ from kcloud_common.wire import DeviceState, DeviceWant
 from tests.functional.agent_bench import (
     CLAIM,
     GPU_NAME,
+    OTHER,
     SERVER,
     Bench,
     device,
@@ -26,12 +27,11 @@ from tests.functional.agent_bench import (
 )
 from tests.functional.agent_control_plane import ControlPlane
 from tests.functional.agent_fixtures import BenchOn, bench, bench_on, plane
-from tests.functional.agent_slices import CUTS, cut, holding, layout, leaving
+from tests.functional.agent_slices import cut, halves, holding, leaving
 
 __all__ = ["bench", "bench_on", "plane"]
 
 Spoil = Callable[[str], str]
-OTHER = UUID(int=0x5E0B)
 
 
 def half(text: str) -> str:
@@ -205,9 +205,9 @@ def test_a_layout_s_spoilt_record_is_drift_while_it_stands_and_the_card_is_cut_a
     bench_on: BenchOn, plane: ControlPlane, spoil: Spoil, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = bench_on("t4-x1")
-    wanted, match, _ = CUTS["t4-x1"]
+    wanted = halves("t4-x1")
     first = bench.agent()
-    cut(bench, layout(match, wanted))
+    cut(bench, wanted)
     first.stop()
     (record,) = (bench.state / "layouts").iterdir()
     record.write_text(spoil(record.read_text()))
@@ -228,32 +228,32 @@ def test_a_layout_s_record_that_the_disk_does_not_give_back_is_told_and_keeps_no
     bench_on: BenchOn, plane: ControlPlane
 ) -> None:
     bench = bench_on("t4-x1")
-    wanted, match, _ = CUTS["t4-x1"]
+    wanted = halves("t4-x1")
     first = bench.agent()
-    cut(bench, layout(match, wanted))
+    cut(bench, wanted)
     first.stop()
     (record,) = (bench.state / "layouts").iterdir()
     record.unlink()
     record.mkdir()
     bench.agent()
-    plane.assign(want(OTHER, gpu=False), layout=layout(match, wanted))
+    plane.assign(want(OTHER, gpu=False), layout=wanted)
     plane.wait_server(OTHER, runs)
     plane.wait("drift", lambda: "cannot be read" in plane.reports[-1].cards[0].drift)
 
 
 def test_a_spoilt_entry_of_a_slice_is_mended_by_the_ledger(bench_on: BenchOn, plane: ControlPlane) -> None:
     bench = bench_on("t4-x1")
-    wanted, match, _ = CUTS["t4-x1"]
+    wanted = halves("t4-x1")
     agent = bench.agent()
-    first, _ = cut(bench, layout(match, wanted))
+    first, _ = cut(bench, wanted)
     server = holding(first, lease=2)
-    plane.assign(server, layout=layout(match, wanted))
+    plane.assign(server, layout=wanted)
     plane.wait_server(SERVER, runs)
     agent.stop()
     bench.driver.undefine(SERVER)
     shutil.rmtree(bench.folder())
     entry(bench, server.claims[0].id).write_text("{")
-    plane.assign(layout=layout(match, wanted))
+    plane.assign(layout=wanted)
     bench.agent()
     plane.wait("free", lambda: devices(bench)[first.name].state is DeviceState.FREE)
     plane.wait("a certificate", lambda: generations(bench) == [2])

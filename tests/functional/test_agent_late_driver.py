@@ -5,12 +5,11 @@ import pytest
 from kcloud_common.wire import DeviceReport, DeviceState, DeviceWant, ServerWant
 from tests.functional.agent_bench import SERVER, Bench, devices, is_gone, runs
 from tests.functional.agent_fixtures import BenchOn, bench_on, plane
-from tests.functional.agent_slices import CUTS, cut, holding, layout, leaving
+from tests.functional.agent_slices import cut, halves, holding, leaving
 
 __all__ = ["bench_on", "plane"]
 
-WANTED, MATCH, _ = CUTS["t4-x1"]
-LAYOUT = layout(MATCH, WANTED)
+LAYOUT = halves("t4-x1")
 ADDRESS = "0000:21:00.0"
 
 

@@ -22,7 +22,7 @@ from tests.functional.agent_bench import (
 )
 from tests.functional.agent_control_plane import ControlPlane
 from tests.functional.agent_fixtures import BenchOn, bench, bench_on, plane
-from tests.functional.agent_slices import CUTS, holding, layout, leaving
+from tests.functional.agent_slices import halves, holding, leaving
 
 __all__ = ["bench", "bench_on", "plane"]
 
@@ -63,7 +63,7 @@ def test_a_server_that_comes_while_its_card_is_being_cut_waits_and_leaves_no_qua
     bench_on: BenchOn, plane: ControlPlane
 ) -> None:
     bench = bench_on("t4-x1")
-    wanted, match, _ = CUTS["t4-x1"]
+    wanted = halves("t4-x1")
     cutting, go_on = threading.Event(), threading.Event()
 
     def slow_cut(name: str) -> None:
@@ -75,16 +75,16 @@ def test_a_server_that_comes_while_its_card_is_being_cut_waits_and_leaves_no_qua
         bench.agent(slow_cut)
         bench.plane.wait("a report", lambda: bool(plane.reports and plane.reports[-1].devices))
         card = plane.reports[-1].devices[0]
-        bench.plane.assign(layout=layout(match, wanted))
+        bench.plane.assign(layout=wanted)
         assert cutting.wait(20)
         server = holding(card)
-        bench.plane.assign(server, layout=layout(match, wanted))
+        bench.plane.assign(server, layout=wanted)
         bench.plane.wait_server(SERVER, lambda seen: seen.busy)
         go_on.set()
         end = bench.plane.wait_server(SERVER, lambda seen: seen.fault is not None)
         assert end.fault is not None
         assert end.fault.code == "device_not_offered"
-        bench.plane.assign(leaving(server), layout=layout(match, wanted))
+        bench.plane.assign(leaving(server), layout=wanted)
         bench.plane.wait_server(SERVER, is_gone)
         bench.plane.assign()
         bench.plane.wait("whole", lambda: [each.card for each in devices(bench).values()] == [""])
@@ -98,12 +98,12 @@ def test_a_layout_whose_wake_up_was_lost_is_applied_by_the_timer(
     bench_on: BenchOn, plane: ControlPlane
 ) -> None:
     bench = bench_on("t4-x1")
-    wanted, match, _ = CUTS["t4-x1"]
+    wanted = halves("t4-x1")
     agent = bench.agent(poll_wait=1.0)
     assert agent.wait_ready(20)
     plane.wait("a report", lambda: bool(plane.reports))
     plane.mute = True
-    plane.assign(layout=layout(match, wanted))
+    plane.assign(layout=wanted)
     plane.wait("it is cut", lambda: len(devices(bench)) == 2 and not plane.reports[-1].problems)
     plane.assign()
     plane.wait("it is whole", lambda: len(devices(bench)) == 1 and not plane.reports[-1].problems)
@@ -113,10 +113,10 @@ def test_a_card_that_cannot_be_cut_for_a_while_says_why_and_is_cut_later(
     bench_on: BenchOn, plane: ControlPlane
 ) -> None:
     bench = bench_on("rngd-x1")
-    wanted, match, _ = CUTS["rngd-x1"]
+    wanted = halves("rngd-x1")
     bench.host.fail("*/sriov_numvfs", 16, times=2)
     bench.agent()
-    bench.plane.assign(layout=layout(match, wanted))
+    bench.plane.assign(layout=wanted)
     bench.plane.wait("drift", lambda: bool(plane.reports) and "errno 16" in plane.reports[-1].cards[0].drift)
     assert "the next at" in plane.reports[-1].cards[0].drift
     bench.plane.wait("it is cut", lambda: len(devices(bench)) == 2 and not plane.reports[-1].problems)

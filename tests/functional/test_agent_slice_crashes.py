@@ -20,7 +20,7 @@ from tests.functional.agent_bench import SERVER, Bench, devices, is_gone, runs
 from tests.functional.agent_control_plane import HOST_ID, ControlPlane
 from tests.functional.agent_film import Film, Frame, show
 from tests.functional.agent_fixtures import hasty
-from tests.functional.agent_slices import CUTS, cut, holding, layout, leaving
+from tests.functional.agent_slices import CUTS, cut, halves, holding, leaving
 from vfio.lifecycle import State
 from vfio.sim import cards
 from vfio.sim.machine import TWO_NODES, below_root_port, furnished, seat
@@ -45,8 +45,7 @@ class Stage:
 
     @property
     def layout(self) -> LayoutWant:
-        wanted, match, _ = CUTS[self.tree]
-        return layout(match, wanted)
+        return halves(self.tree)
 
     def held(self) -> DeviceReport:
         assert self.slice is not None

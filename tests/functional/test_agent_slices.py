@@ -7,7 +7,7 @@ import pytest
 from kcloud_common.wire import CutWant, DeviceState, LayoutWant, SliceKind
 from tests.functional.agent_bench import SERVER, devices, is_gone, runs
 from tests.functional.agent_fixtures import BenchOn, bench_on, plane
-from tests.functional.agent_slices import CUTS, cut, holding, layout, leaving
+from tests.functional.agent_slices import CUTS, cut, halves, holding, layout, leaving
 
 __all__ = ["bench_on", "plane"]
 
@@ -15,14 +15,14 @@ __all__ = ["bench_on", "plane"]
 @pytest.mark.parametrize("tree", CUTS)
 def test_a_slice_is_made_given_away_cleaned_and_unmade(tree: str, bench_on: BenchOn) -> None:
     bench = bench_on(tree)
-    wanted, match, grade = CUTS[tree]
+    wanted, (_, _, grade) = halves(tree), CUTS[tree]
     bench.agent()
-    first, second = cut(bench, layout(match, wanted))
+    first, second = cut(bench, wanted)
     assert {first.state, second.state} == {DeviceState.FREE}
     assert first.card == second.card != ""
     assert 0 < first.share < 1000
     server = holding(first)
-    bench.plane.assign(server, layout=layout(match, wanted))
+    bench.plane.assign(server, layout=wanted)
     bench.plane.wait_server(SERVER, runs)
     bench.plane.wait("attached", lambda: devices(bench)[first.name].state is DeviceState.ATTACHED)
     domain = bench.driver.domains()[SERVER]
@@ -33,10 +33,10 @@ def test_a_slice_is_made_given_away_cleaned_and_unmade(tree: str, bench_on: Benc
     bench.plane.assign(server, layout=other)
     bench.plane.wait("drift", lambda: bool(bench.plane.reports[-1].cards[0].drift))
     assert devices(bench)[second.name].state is DeviceState.MAINTENANCE
-    bench.plane.assign(server, layout=layout(match, wanted))
+    bench.plane.assign(server, layout=wanted)
     bench.plane.wait("settled", lambda: devices(bench)[second.name].state is DeviceState.FREE)
 
-    bench.plane.assign(leaving(server), layout=layout(match, wanted))
+    bench.plane.assign(leaving(server), layout=wanted)
     bench.plane.wait_server(SERVER, is_gone)
     certificates = [
         device.certificate
@@ -68,11 +68,11 @@ def test_after_a_reboot_the_card_is_cut_before_the_host_is_ready_and_the_server_
     bench_on: BenchOn,
 ) -> None:
     bench = bench_on("t4-x1")
-    wanted, match, _ = CUTS["t4-x1"]
+    wanted = halves("t4-x1")
     agent = bench.agent()
-    first, _second = cut(bench, layout(match, wanted))
+    first, _second = cut(bench, wanted)
     server = holding(first)
-    bench.plane.assign(server, layout=layout(match, wanted))
+    bench.plane.assign(server, layout=wanted)
     bench.plane.wait_server(SERVER, runs)
     agent.stop()
     bench.host.reboot()

@@ -23,7 +23,7 @@ from tests.functional.agent_bench import (
     want,
 )
 from tests.functional.agent_fixtures import BenchOn, bench, bench_on, plane
-from tests.functional.agent_slices import CUTS, cut, holding, layout, leaving
+from tests.functional.agent_slices import cut, halves, holding, leaving
 from vfio.lifecycle import State
 
 __all__ = ["bench", "bench_on", "plane"]
@@ -181,11 +181,11 @@ def test_a_slice_whose_server_leaves_while_its_host_is_down_is_cleaned_after_the
     bench_on: BenchOn,
 ) -> None:
     bench = bench_on("t4-x1")
-    wanted, match, _ = CUTS["t4-x1"]
+    wanted = halves("t4-x1")
     agent = bench.agent()
-    first, _ = cut(bench, layout(match, wanted))
+    first, _ = cut(bench, wanted)
     server = holding(first)
-    bench.plane.assign(server, layout=layout(match, wanted))
+    bench.plane.assign(server, layout=wanted)
     bench.plane.wait_server(SERVER, runs)
     agent.stop()
     bench.host.reboot()
@@ -201,29 +201,29 @@ def test_a_slice_whose_server_leaves_while_its_host_is_down_is_cleaned_after_the
 
 def test_a_card_is_not_cut_under_a_server_that_is_to_get_it(bench_on: BenchOn) -> None:
     bench = bench_on("t4-x1")
-    wanted, match, _ = CUTS["t4-x1"]
+    wanted = halves("t4-x1")
     bench.agent()
     bench.plane.wait("a report", lambda: bool(bench.plane.reports and bench.plane.reports[-1].devices))
     card = bench.plane.reports[-1].devices[0]
     server = holding(card, UUID(int=0x5E07))
-    bench.plane.assign(server, layout=layout(match, wanted))
+    bench.plane.assign(server, layout=wanted)
     bench.plane.wait_server(server.id, runs)
     bench.plane.wait("drift", lambda: bool(bench.plane.reports[-1].cards[0].drift))
-    bench.plane.assign(leaving(server), layout=layout(match, wanted))
+    bench.plane.assign(leaving(server), layout=wanted)
     bench.plane.wait_server(server.id, is_gone)
     bench.plane.wait("it is cut", lambda: len(devices(bench)) == 2)
 
 
 def test_a_quarantined_slice_does_not_become_part_of_a_free_card_by_a_reboot(bench_on: BenchOn) -> None:
     bench = bench_on("rngd-x1")
-    wanted, match, _ = CUTS["rngd-x1"]
+    wanted = halves("rngd-x1")
     agent = bench.agent()
-    first, _ = cut(bench, layout(match, wanted))
+    first, _ = cut(bench, wanted)
     server = holding(first)
-    bench.plane.assign(server, layout=layout(match, wanted))
+    bench.plane.assign(server, layout=wanted)
     bench.plane.wait_server(SERVER, runs)
     bench.host.fail("*/reset", 5, times=9)
-    bench.plane.assign(leaving(server), layout=layout(match, wanted))
+    bench.plane.assign(leaving(server), layout=wanted)
     bench.plane.wait_server(SERVER, is_gone)
     agent.stop()
     bench.host.relent()
