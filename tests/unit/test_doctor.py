@@ -321,6 +321,12 @@ def test_a_card_that_a_layout_cuts_may_be_held_by_its_vendor_s_daemons(host: Fak
     assert diagnose(Running(gather(host.sysfs()))) == ()
 
 
+def test_a_layout_that_was_set_aside_or_not_finished_cuts_no_card(host: FakeHost) -> None:
+    for number, ending in enumerate(("json", "damaged", "tmp")):
+        host.put(f"var/lib/kcloud/compute/layouts/pci_0000_2{number}_00_0.{ending}", "{}")
+    assert gather(host.sysfs()).cut == {"pci_0000_20_00_0"}
+
+
 GARBAGE = ("", "\n", "nan", "-1", "0x", "\x00\xff", "a b c d e f", "99999999999999999999999", "Node :\n\n:")
 READ = (
     "proc/meminfo", "proc/cpuinfo", "proc/modules", "proc/interrupts", "proc/buddyinfo", "proc/cmdline",

@@ -20,9 +20,9 @@ from vfio.sysfs import Sysfs
 _PROGRAM_FOLDERS = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "usr/libexec", "sbin", "bin")
 _DEVICE_FILES = ("kvm", "net/tun", "vfio/vfio", "iommu")
 
-
 LAYOUTS = "var/lib/kcloud/compute/layouts"
 """Where an agent keeps its layouts unless its configuration says otherwise: one file for each card."""
+_LAYOUT = ".json"
 
 
 def gather(
@@ -49,7 +49,7 @@ def gather(
         cpu=read_cpu(sysfs),
         holders=read_holders(sysfs, cards),
         daemons=read_daemons(sysfs),
-        cut=frozenset(name.removesuffix(".json") for name in listed(sysfs, layouts)),
+        cut=_cut(sysfs, layouts),
         pim_ranks=len(listed(sysfs, "sys/class/dpu_rank")),
         programs=_programs(sysfs),
         device_files=_device_files(sysfs),
@@ -59,6 +59,11 @@ def gather(
         address: replace(found, aer_later=read_errors(sysfs, address)) for address, found in functions.items()
     }
     return replace(facts, functions=later)
+
+
+def _cut(sysfs: Sysfs, layouts: str) -> frozenset[str]:
+    """Beside the layouts may lie what the agent has set aside or not finished: nothing is cut by that."""
+    return frozenset(name.removesuffix(_LAYOUT) for name in listed(sysfs, layouts) if name.endswith(_LAYOUT))
 
 
 def _programs(sysfs: Sysfs) -> frozenset[str] | None:
