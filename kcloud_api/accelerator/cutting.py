@@ -1,7 +1,6 @@
 """Reads how the cards of many hosts are cut and who is on them, in two statements."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import func
@@ -10,25 +9,8 @@ from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator.inventory import MISSING
 from kcloud_api.accelerator.listing import card_record
-from kcloud_api.accelerator.records import CardRecord
+from kcloud_api.accelerator.records import CutCard, SliceGroup
 from kcloud_api.accelerator.tables import CardRow, ClaimRow, DeviceRow
-
-
-@dataclass(frozen=True, slots=True)
-class SliceGroup:
-    """So many slices of a card alike: of one sort, in one state, held by one server or by none."""
-
-    kind: str
-    type: str
-    state: str
-    server_id: UUID | None
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class CutCard:
-    card: CardRecord
-    slices: tuple[SliceGroup, ...]
 
 
 def cut_cards(session: Session, host_ids: Collection[UUID]) -> Mapping[UUID, tuple[CutCard, ...]]:

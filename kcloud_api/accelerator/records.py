@@ -102,6 +102,25 @@ class CardRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceGroup:
+    """So many slices of a card alike: of one sort, in one state, held by one server or by none."""
+
+    kind: str
+    type: str
+    state: str
+    server_id: UUID | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CutCard:
+    """One card, and what stands of it."""
+
+    card: CardRecord
+    slices: tuple[SliceGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CardPlace:
     """Where one card sits, and how many of its slices may be handed out now."""
 

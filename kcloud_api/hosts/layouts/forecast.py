@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from kcloud_api.accelerator.records import SliceGroup
 from kcloud_api.hosts.layouts.bodies import TYPED
-from kcloud_api.hosts.layouts.matching import Chosen, SeenCard
+from kcloud_api.hosts.layouts.matching import Chosen
 from kcloud_common.wire import Ability, CardLayoutWant, CutWant, DeviceState, SliceKind
 
 MOST_SERVERS = 20
@@ -34,21 +35,11 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Slices:
-    """Slices of one sort, in one state, held by one server or by none."""
-
-    kind: str
-    type: str
-    state: str
-    count: int = 1
-    server_id: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class CardNow:
-    card: SeenCard
+    """What its host has reported of a card."""
+
     abilities: tuple[Ability, ...] = ()
-    slices: tuple[Slices, ...] = ()
+    slices: tuple[SliceGroup, ...] = ()
     drift: str = ""
     """From the layout that counts now, as its host says it."""
 
@@ -67,7 +58,8 @@ class Forecast:
 
 def forecast(now: CardNow, before: Chosen, after: Chosen) -> Forecast:
     """`before`: the rule that counts for the card today."""
-    have = _standing(now.slices)
+    stands = _sorts(now.slices)
+    have = _standing(stands)
     if not after.told:
         why = (
             f"its host does not report what rule {after.number} looks at: update its agent, or name the card "
@@ -77,7 +69,7 @@ def forecast(now: CardNow, before: Chosen, after: Chosen) -> Forecast:
     shall = described(after.rule)
     if before.told and _wish(before.rule) == _wish(after.rule):
         return Forecast(Outcome.UNCHANGED, have, shall, now.drift)
-    if _stands(now, after.rule):
+    if _shows(stands, after.rule):
         return Forecast(Outcome.STANDS, have, shall)
     if why := refusal(after.rule, now.abilities):
         return Forecast(Outcome.REFUSED, have, shall, why)
@@ -137,7 +129,7 @@ def _typed(cuts: Iterable[CutWant], known: Mapping[str, Ability]) -> str:
     return ""
 
 
-def _unclean(slices: Iterable[Slices]) -> str:
+def _unclean(slices: Iterable[SliceGroup]) -> str:
     states = Counter[str]()
     for each in slices:
         states[each.state] += each.count
@@ -148,16 +140,24 @@ def _unclean(slices: Iterable[Slices]) -> str:
     return "; ".join(f"{count} of its slices {words[state]}" for state, count in sorted(states.items()))
 
 
-def _stands(now: CardNow, rule: CardLayoutWant | None) -> bool:
+def _sorts(slices: Iterable[SliceGroup]) -> Counter[tuple[str, str]]:
+    """How many there are of each kind and type."""
+    found = Counter[tuple[str, str]]()
+    for each in slices:
+        found[each.kind, each.type] += each.count
+    return found
+
+
+def _shows(stands: Counter[tuple[str, str]], rule: CardLayoutWant | None) -> bool:
     """Whether its slices show that it is cut so. What they do not show may differ: then it is cut anew."""
-    cuts = rule.cuts if rule is not None else ()
-    if rule is not None and (rule.sharing or any(_more(cut) for cut in cuts)):
+    if rule is not None and (rule.sharing or any(map(_more, rule.cuts))):
         return False
-    wanted = Counter({(cut.kind.value, cut.type): cut.count for cut in cuts}) or _WHOLE
-    have = Counter[tuple[str, str]]()
-    for each in now.slices:
-        have[each.kind, each.type] += each.count
-    return have == wanted
+    return stands == _wanted(rule)
+
+
+def _wanted(rule: CardLayoutWant | None) -> Counter[tuple[str, str]]:
+    cuts = rule.cuts if rule is not None else ()
+    return Counter({(cut.kind.value, cut.type): cut.count for cut in cuts}) or _WHOLE
 
 
 _WHOLE = Counter({(SliceKind.WHOLE.value, ""): 1})
@@ -171,13 +171,10 @@ def _wish(rule: CardLayoutWant | None) -> tuple[object, ...]:
     return (rule.cuts, rule.sharing) if rule is not None else ((), None)
 
 
-def _standing(slices: Iterable[Slices]) -> str:
-    have = Counter[tuple[str, str]]()
-    for each in slices:
-        have[each.kind, each.type] += each.count
-    if have.keys() <= _WHOLE.keys():
-        return "whole" if have else "nothing that could be offered"
-    return ", ".join(f"{count} {kind} {type}".rstrip() for (kind, type), count in sorted(have.items()))
+def _standing(stands: Counter[tuple[str, str]]) -> str:
+    if stands.keys() <= _WHOLE.keys():
+        return "whole" if stands else "nothing that could be offered"
+    return ", ".join(f"{count} {kind} {type}".rstrip() for (kind, type), count in sorted(stands.items()))
 
 
 def _cut(cut: CutWant) -> str:

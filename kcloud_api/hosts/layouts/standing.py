@@ -10,12 +10,11 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator import service as accelerator
-from kcloud_api.accelerator.cutting import CutCard
-from kcloud_api.accelerator.records import CardRecord
+from kcloud_api.accelerator.records import CardRecord, CutCard
 from kcloud_api.hosts.layouts import reading
 from kcloud_api.hosts.layouts import service as layouts
 from kcloud_api.hosts.layouts.bodies import LayoutTrial, Target, check
-from kcloud_api.hosts.layouts.forecast import CardNow, Forecast, Slices, forecast
+from kcloud_api.hosts.layouts.forecast import CardNow, Forecast, forecast
 from kcloud_api.hosts.layouts.matching import IdleRule, SeenCard, chosen, idle_rules
 from kcloud_api.hosts.layouts.records import LayoutRecord
 from kcloud_api.hosts.tables import HostRow
@@ -141,20 +140,15 @@ def _tried(
         counts=after.name if after is not None else "",
         is_ours=after is not None and after.id == ours,
         cards=tuple(
-            CardTrial(card, forecast(_now(cut, card), chosen(_rules(before), card), chosen(rules, card)))
+            CardTrial(card, forecast(_now(cut), chosen(_rules(before), card), chosen(rules, card)))
             for cut, card in zip(cards, seen, strict=True)
         ),
         idle_rules=idle_rules(rules, seen),
     )
 
 
-def _now(cut: CutCard, card: SeenCard) -> CardNow:
-    return CardNow(
-        card,
-        tuple(Ability.model_validate(each) for each in cut.card.abilities),
-        tuple(Slices(each.kind, each.type, each.state, each.count, each.server_id) for each in cut.slices),
-        cut.card.drift,
-    )
+def _now(cut: CutCard) -> CardNow:
+    return CardNow(tuple(map(Ability.model_validate, cut.card.abilities)), cut.slices, cut.card.drift)
 
 
 def _seen(row: HostRow, card: CardRecord) -> SeenCard:
