@@ -13,7 +13,7 @@ import pytest
 from tests.slice_bench import BENCHES, claim, settled
 from tests.thoroughness import examples
 from vfio.errors import BindFailed, BindingError, LayoutRefused, NotRestored
-from vfio.slices.model import Kind
+from vfio.slices.model import Kind, Plan
 from vfio.testing import Crash
 
 pytestmark = pytest.mark.slow
@@ -51,6 +51,10 @@ class Scene:
     def check_cut(self) -> None:
         assert self.bench.slices() == self.made
         assert settled(self.bench.picture()) == self.standing
+
+    def check_cut_by(self, plan: Plan) -> None:
+        """The card is to be what it was, whatever of it stands now."""
+        assert self.bench.process().plan(self.bench.card()) == plan
 
     def check_empty(self) -> None:
         assert self.bench.picture() == self.empty
@@ -195,3 +199,24 @@ def test_after_every_refused_write_the_host_is_in_a_defined_state(
         scene.release()
         scene.undo()
         scene.check_empty()
+
+
+@pytest.mark.parametrize("name", [name for name in BENCHES if name != "whole"])
+def test_what_a_reboot_undid_is_made_again_after_every_refused_write(tmp_path: Path, name: str) -> None:
+    """A claim still holds a slice, whose driver does not let it be made at once."""
+    scene = Scene(tmp_path, name)
+    errors = itertools.cycle(ERRNOS)
+    for index in range(0, number_of_writes(scene, "apply"), STEP):
+        scene.apply()
+        scene.prepare()
+        scene.bench.fake.reboot()
+        scene.bench.stumble(index, next(errors), lasting=False)
+        assert refused(Scene.apply, scene)
+        scene.bench.walk()
+        scene.check_defined()
+        scene.check_cut_by(scene.bench.plan)
+        scene.apply()
+        scene.prepare()
+        scene.release()
+        scene.undo()
+        assert scene.bench.records() == []

@@ -106,7 +106,7 @@ class Slicer:
 
         Raises DeviceBusy while the card is used, LayoutRefused when it cannot be cut so, BindFailed when
         another try may do better (the card is then what it was before any layout), NotRestored when undoing
-        failed too: `undo` and `apply` try that again.
+        failed too: `undo` and `apply` try that again. A layout that stood once is remembered all the same.
         """
         with self._lock:
             sight = self.look()
@@ -114,13 +114,11 @@ class Slicer:
                 if reason := self.busy(card, plan, sight):
                     raise DeviceBusy(f"{card.name}: {reason}", card.functions)
                 record = self._read(card)
-                if record is not None and record.plan == plan:
-                    # The record stays until the new one takes its place: claims may hold what it tells of.
-                    self._unmake(card)
-                else:
-                    self._undo(card)
+                # The record stays until the new one takes its place: claims may hold what it tells of.
+                again = record is not None and record.plan == plan
+                self._undo(card, forget=not again)
                 if plan.cuts:
-                    self._cut(card, plan)
+                    self._cut(card, plan, again=again)
                 sight = self.look()
             return self.slices(card, sight)
 
@@ -129,14 +127,14 @@ class Slicer:
         DeviceBusy, or NotRestored (call again)."""
         self.apply(card, Plan())
 
-    def _cut(self, card: Card, plan: Plan) -> None:
-        """Of an empty card, with no record but one of the same plan, of which nothing stands."""
+    def _cut(self, card: Card, plan: Plan, *, again: bool) -> None:
+        """Of an empty card, with no record; `again`: with one of the same plan, of which nothing stands."""
         sight, back = self.look(), self._back_ends[plan.cuts[0].kind]
         if reason := plan_refusal(card, plan) or back.refusal(card, plan, sight):
-            self._undo(card)
+            self._undo(card, forget=not again)
             raise LayoutRefused(f"{card.name}: {reason}", card.functions)
         if (known := self._hopeless.get(card.name)) and known[:2] == (plan, sight.snapshot.boot_id):
-            self._undo(card)
+            self._undo(card, forget=not again)
             raise LayoutRefused(known[2], card.functions)
         try:
             record = self._opened(card, self._begun(card, plan, sight))
@@ -148,7 +146,10 @@ class Slicer:
             self._layouts.write(replace(record, stands=True))
         except (BindingError, SysfsError, OSError) as error:
             failure = f"{card.name}: {error}"
-            self._undo_after(card, failure, error)
+            try:
+                self._undo(card, forget=not again)
+            except (NotRestored, OSError) as worse:
+                raise NotRestored(f"{failure}; then {worse}", card.functions) from error
             if isinstance(error, LayoutRefused):
                 # Judged with the kernel's own numbers: another turn would only switch everything on and off.
                 self._hopeless[card.name] = plan, sight.snapshot.boot_id, failure
@@ -170,24 +171,20 @@ class Slicer:
         self._layouts.write(record)
         return record
 
-    def _undo_after(self, card: Card, failure: str, error: Exception) -> None:
-        try:
-            self._undo(card)
-        except (NotRestored, OSError) as worse:
-            raise NotRestored(f"{failure}; then {worse}", card.functions) from error
-
-    def _undo(self, card: Card) -> None:
-        self._unmake(card)
-        if card.name in self._layouts.names():
-            self._layouts.remove(card.name)
-
-    def _unmake(self, card: Card) -> None:
+    def _undo(self, card: Card, *, forget: bool) -> None:
+        """`forget`: the record too. By it alone comes back what claims hold, or is to be burned in."""
         record = self._read(card)
-        if record is not None and record.boot_id == boot_id(self._sysfs):
+        ours = record is not None and record.boot_id == boot_id(self._sysfs)
+        if record is not None and ours:
             try:
                 self._back(record).unmake(card, record)
             except SysfsError as error:
                 raise NotRestored(f"{card.name}: undoing its layout: {error}", card.functions) from error
+        if forget and card.name in self._layouts.names():
+            self._layouts.remove(card.name)
+        elif record is not None and ours and not forget:
+            # What the card can be cut into is asked anew: its driver may have known less than it will.
+            self._layouts.write(replace(record, abilities=(), stands=False))
 
     # --- claims --------------------------------------------------------------------------------------
 
