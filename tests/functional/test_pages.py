@@ -8,6 +8,7 @@ import pytest
 
 from kcloud_api.compute import actions
 from kcloud_api.compute.actions import Asker
+from kcloud_api.identity.roles.tables import Assignment
 from tests.functional.conftest import Cloud
 from tests.functional.scripted_agent import ScriptedAgent, gpu
 from tests.functional.servers import NEWEST, Tenant, eventually, make_flavor, make_image
@@ -61,6 +62,25 @@ def test_a_client_that_knows_no_pages_is_told_that_it_does_not_see_all(
         assert (len(held["role_assignments"]), held["truncated"]) == (2, True)
     mine = admin.get(f"{IDENTITY}/role_assignments?scope.project.id={cloud.admin_project_id}").json()
     assert "truncated" not in mine
+
+
+@pytest.mark.parametrize("gone", ["user_id", "project", "domain", "role_id"])
+def test_an_assignment_of_what_was_just_deleted_keeps_no_list_from_its_reader(
+    cloud: Cloud, gone: str
+) -> None:
+    """Who grants a role while another deletes the user, on a database with several writers."""
+    admin = cloud.client()
+    url = f"{IDENTITY}/role_assignments?include_names"
+    before = admin.get(url).json()["role_assignments"]
+    (user,) = admin.get(f"{IDENTITY}/users?name=demo").json()["users"]
+    (role,) = admin.get(f"{IDENTITY}/roles?name=reader").json()["roles"]
+    kind = gone if gone in ("project", "domain") else "system"
+    facts = {"user_id": user["id"], "role_id": role["id"], "scope_kind": kind, "scope_id": uuid4().hex}
+    with cloud.database.transaction() as session:
+        session.add(Assignment(**facts | ({gone: uuid4().hex} if kind == "system" else {})))
+    assert admin.get(url).json()["role_assignments"] == before
+    plain = admin.get(f"{IDENTITY}/role_assignments").json()["role_assignments"]
+    assert len(plain) == len(before) + 1
 
 
 def test_an_own_list_of_projects_has_pages_too(cloud: Cloud) -> None:

@@ -76,7 +76,7 @@ def list_role_assignments(request: Request, session: SessionDep, caller: CallerD
     with_names = request.query_params.get("include_names", "0").lower() not in ("0", "false", "no", "off")
     kept = found[:MOST_ASSIGNMENTS]
     names = _names(session, kept) if with_names else None
-    shown = (_assignment(request, item, names) for item in kept)
+    shown = (_assignment(request, item, names) for item in kept if names is None or names.know(item))
     view = views.collection(request, "role_assignments", shown)
     return view if len(found) <= MOST_ASSIGNMENTS else {**view, "truncated": True}
 
@@ -160,12 +160,18 @@ def _assignment_filters(request: Request) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Everything that some assignments speak of, read at once."""
+    """What some assignments speak of, as far as it is there: it is read after them, and whoever deletes a
+    user while another grants him a role leaves an assignment of nobody."""
 
     users: Mapping[str, UserRecord]
     projects: Mapping[str, ProjectRecord]
     domains: Mapping[str, DomainRecord]
     roles: Mapping[str, RoleRecord]
+
+    def know(self, record: AssignmentRecord) -> bool:
+        scopes = {"project": self.projects, "domain": self.domains}.get(record.scope.kind)
+        there = scopes is None or record.scope.id in scopes
+        return there and record.user_id in self.users and record.role_id in self.roles
 
     def domain(self, domain_id: str) -> dict[str, str]:
         return {"id": domain_id, "name": self.domains[domain_id].name}
