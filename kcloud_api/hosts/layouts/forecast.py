@@ -69,7 +69,7 @@ def forecast(now: CardNow, before: Chosen, after: Chosen) -> Forecast:
     shall = described(after.rule)
     if before.told and _wish(before.rule) == _wish(after.rule):
         return Forecast(Outcome.UNCHANGED, have, shall, now.drift)
-    if _shows(stands, after.rule):
+    if _shows(stands, after.rule) and not _follows(now, stands, before):
         return Forecast(Outcome.STANDS, have, shall)
     if why := refusal(after.rule, now.abilities):
         return Forecast(Outcome.REFUSED, have, shall, why)
@@ -103,7 +103,7 @@ def refusal(rule: CardLayoutWant | None, abilities: Sequence[Ability]) -> str:
     for kind in kinds:
         known = {ability.type: ability for ability in abilities if ability.kind is kind}
         if not known:
-            ways = ", ".join(sorted({each.kind for each in abilities if each.most})) or "nothing"
+            ways = ", ".join(sorted({each.kind for each in abilities})) or "nothing"
             return f"its kernel offers no {kind} on it; it offers {ways}"
         if why := _untyped(cuts, known[""]) if "" in known else _typed(cuts, known):
             return why
@@ -124,6 +124,8 @@ def _typed(cuts: Iterable[CutWant], known: Mapping[str, Ability]) -> str:
         ability = known.get(cut.type)
         if ability is None:
             return f"its driver has no type {cut.type}; it has {', '.join(sorted(known))}"
+        if ability.refused:
+            return ability.refused
         if cut.count > ability.most:
             return f"{cut.count} of type {cut.type} are wanted, and an empty card has room for {ability.most}"
     return ""
@@ -153,6 +155,15 @@ def _shows(stands: Counter[tuple[str, str]], rule: CardLayoutWant | None) -> boo
     if rule is not None and (rule.sharing or any(map(_more, rule.cuts))):
         return False
     return stands == _wanted(rule)
+
+
+def _follows(now: CardNow, stands: Counter[tuple[str, str]], before: Chosen) -> bool:
+    """Whether it is cut as the rule of today says. Then its host cuts it anew for another rule, also for one
+    that only leaves out what slices do not show, or has another order."""
+    if stands == _WHOLE and _shows(stands, before.rule):
+        # Whole by name, or by no cuts: that is one thing.
+        return False
+    return before.told and not now.drift and stands == _wanted(before.rule)
 
 
 def _wanted(rule: CardLayoutWant | None) -> Counter[tuple[str, str]]:
