@@ -1,9 +1,10 @@
 """Reads layouts, and which of them counts for a host: its own, else its group's, else the one for all."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, or_
+from sqlalchemy import ColumnElement, Select, bindparam, or_
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -16,28 +17,35 @@ RANK = {"host": 0, "group": 1, "all": 2}
 """The lower goes first."""
 
 
+Asked = TypeVar("Asked", bound=Select[*tuple[Any, ...]])
+
+
 def is_newest() -> ColumnElement[bool]:
     return (col(LayoutVersionRow.layout_id) == LayoutRow.id) & (
         col(LayoutVersionRow.version) == LayoutRow.version
     )
 
 
+def _for_host(statement: Asked) -> Asked:
+    """Of the layouts that are for the host `host_name`: one for each kind of target at most."""
+    name = col(LayoutTargetRow.host_name)
+    return (
+        statement.join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
+        .join(LayoutVersionRow, is_newest())
+        # As the key has them.
+        .where(col(LayoutTargetRow.kind).in_(RANK), or_(name == bindparam("host_name"), name == ""))
+    )
+
+
 # Made once: every host asks this whenever it reads its assignment, and making it takes longer than asking. No
 # targets: that of a group names all its hosts.
-_WANTED = (
+_WANTED = _for_host(
     select_columns(
         col(LayoutTargetRow.kind), col(LayoutVersionRow.layout_id), col(LayoutVersionRow.version),
         col(LayoutVersionRow.cards),
     )
-    .join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
-    .join(LayoutVersionRow, is_newest())
-    .where(
-        col(LayoutTargetRow.kind).in_(RANK),
-        or_(
-            col(LayoutTargetRow.host_name) == bindparam("host_name"), col(LayoutTargetRow.host_name) == ""
-        ),
-    )
 )  # fmt: skip
+_RECORDS = _for_host(select(LayoutTargetRow.kind, LayoutRow, LayoutVersionRow))
 
 
 def want_of_host(session: Session, host_name: str) -> LayoutWant | None:
@@ -49,14 +57,8 @@ def want_of_host(session: Session, host_name: str) -> LayoutWant | None:
 
 def of_host(session: Session, host_name: str) -> LayoutRecord | None:
     """The layout that counts for the host: its own, else its group's, else the one for all."""
-    rows = session.exec(
-        select(LayoutTargetRow.kind, LayoutRow, LayoutVersionRow)
-        .join(LayoutRow, col(LayoutRow.id) == LayoutTargetRow.layout_id)
-        .join(LayoutVersionRow, is_newest())
-        # As the key has them.
-        .where(col(LayoutTargetRow.kind).in_(RANK), col(LayoutTargetRow.host_name).in_([host_name, ""]))
-    ).all()
-    found = min(rows, key=lambda found: RANK[found[0]], default=None)
+    rows = session.exec(_RECORDS, params={"host_name": host_name}).all()
+    found = min(rows, key=lambda row: RANK[row[0]], default=None)
     return record_of(found[1], found[2]) if found is not None else None
 
 
