@@ -36,14 +36,20 @@ def _of_device(record: DeviceRecord, want: DeviceWant, observed: Observed) -> It
         yield QuarantineDevice(name, evidence)
     elif state is State.SANITISING and record.burn_in is not None:
         yield CleanDevice(name, record.burn_in)
-    elif want.release_count > record.release_count and (
-        state is State.QUARANTINED or (state is State.FREE and name not in _held(observed))
-    ):
+    elif want.release_count > record.release_count and _may_burn_in(record, observed):
         yield CleanDevice(name, want.release_count, want.chain)
     elif state is State.FREE and want.maintenance and name not in _held(observed):
         yield MaintainDevice(name, True)
     elif state is State.MAINTENANCE and not want.maintenance:
         yield MaintainDevice(name, False)
+
+
+def _may_burn_in(record: DeviceRecord, observed: Observed) -> bool:
+    """Not while the control plane lacks its last certificate: the ledger would put it off again and again."""
+    if record.certificate is not None:
+        return False
+    free = record.state is State.FREE and record.device not in _held(observed)
+    return free or record.state is State.QUARANTINED
 
 
 def _held(observed: Observed) -> set[str]:
