@@ -1,4 +1,4 @@
-"""What devices are taken care of with: the host's parts, and the operator's own tools. Pure data."""
+"""What devices are taken care of with: the host's parts, and the operator's own tools."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -41,11 +41,11 @@ class Host:
     """As last seen, by name; None before they could be read."""
     cutting: Callable[[], Collection[str]] = tuple
     """Names of cards that are to be cut now: what is not there may be there soon."""
-
     serials: Callable[[], Mapping[str, str]] = dict
     """Of cards, by name, as last seen."""
     accepted: Mapping[str, Link] = field(default_factory=dict)
     """Links with which an operator is content, by the function's address."""
 
     def boot(self) -> str:
+        """Id of the boot that the host is in, read anew each time; empty where its kernel says none."""
         return boot_id(self.sysfs) or ""

@@ -1,4 +1,4 @@
-"""Reads devices, cards, certificates and keys for those who look at them, page by page."""
+"""Reads devices and cards for those who look at them, page by page, and where cards sit for who searches."""
 
 from collections.abc import Collection, Mapping
 from uuid import UUID
@@ -119,12 +119,6 @@ def card_page(
         statement = statement.where(or_(further, and_(here, col(CardRow.name) > last.name)))
     rows = session.exec(statement).all()
     return tuple(card_record(row) for row in rows[:limit]), len(rows) > limit
-
-
-def cards_of(session: Session, host_id: UUID) -> tuple[CardRecord, ...]:
-    """One host's, by name."""
-    rows = session.exec(select(CardRow).where(CardRow.host_id == host_id).order_by(CardRow.name))
-    return tuple(map(card_record, rows))
 
 
 def no_marker(marker: UUID) -> BadRequest:

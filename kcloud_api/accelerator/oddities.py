@@ -4,7 +4,7 @@ Only the device that has one is not offered; the rest of its host's report stand
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from kcloud_api.placement.names import LONGEST, canonical_class, is_resource_class
 from kcloud_common.wire import DeviceReport
@@ -39,17 +39,13 @@ def oddities(device: DeviceReport) -> Mapping[str, str]:
 
 def in_words(found: Mapping[str, str]) -> str:
     """For operators; empty when nothing is odd."""
-    return "; ".join(_sorted(found.values()))
+    return "; ".join(sorted(set(found.values())))
 
 
 EMPTY: Mapping[str, object] = {
     "resource_class": "", "numa_node": None, "addresses": [], "traits": [], "pci_path": [],
 }  # fmt: skip
 """What stands for an odd value of a device of which no better one is known."""
-
-
-def _sorted(words: Iterable[str]) -> list[str]:
-    return sorted(set(words))
 
 
 def _unfit(name: str) -> bool:

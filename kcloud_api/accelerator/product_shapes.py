@@ -1,7 +1,7 @@
 """Finds which sorts of slices hosts offer of a PCI product, for who names one by its ids."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Select, exists, literal, union_all
@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from kcloud_api.accelerator.inventory import MISSING
 from kcloud_api.accelerator.records import Shape
+from kcloud_api.accelerator.shapes import shape_record
 from kcloud_api.accelerator.tables import DeviceRow, ShapeRow
 from kcloud_common.wire import SliceKind
 
@@ -33,7 +34,7 @@ def of_products(session: Session, products: Collection[Product]) -> dict[Product
     statement = union_all(*(_sorts_of(number, product) for number, product in enumerate(asked)))
     sorts = [(asked[row[0]], row[1]) for row in session.connection().execute(statement)]
     rows = session.exec(select(ShapeRow).where(col(ShapeRow.id).in_({id_ for _, id_ in sorts})))
-    shapes = {row.id: _shape(row) for row in rows}
+    shapes = {row.id: shape_record(row) for row in rows}
     for product, shape_id in sorts:
         found[product].append(shapes[shape_id])
     return found
@@ -50,7 +51,3 @@ def _sorts_of(number: int, product: Product) -> Select[int, UUID]:
     )
     kinds = sorted(kind.value for kind in product.kinds)
     return select_columns(literal(number), col(ShapeRow.id)).where(col(ShapeRow.kind).in_(kinds), is_of_it)
-
-
-def _shape(row: ShapeRow) -> Shape:
-    return Shape(**{field.name: getattr(row, field.name) for field in fields(Shape)})

@@ -1,4 +1,4 @@
-"""Devices and claims as values, apart from their rows. Pure data."""
+"""Devices, cards, claims and certificates as values, apart from their rows. Pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

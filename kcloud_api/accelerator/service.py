@@ -15,7 +15,6 @@ from kcloud_api.accelerator.cutting import cut_cards
 from kcloud_api.accelerator.inventory import MISSING
 from kcloud_api.accelerator.listing import (
     card_page,
-    cards_of,
     device_page,
     devices,
     places_of,
@@ -32,7 +31,6 @@ __all__ = [
     "anchors_of",
     "any_old",
     "card_page",
-    "cards_of",
     "certificate_page",
     "claim",
     "claim_ids",

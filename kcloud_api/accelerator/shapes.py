@@ -76,7 +76,7 @@ def page(session: Session, *, limit: int, marker: UUID | None) -> tuple[tuple[Sh
     if marker is not None:
         statement = statement.where(col(ShapeRow.id) > marker)
     rows = session.exec(statement).all()
-    return tuple(map(_shape, rows[:limit])), len(rows) > limit
+    return tuple(map(shape_record, rows[:limit])), len(rows) > limit
 
 
 def of_classes(session: Session, classes: Iterable[str]) -> dict[str, list[Shape]]:
@@ -89,7 +89,7 @@ def of_classes(session: Session, classes: Iterable[str]) -> dict[str, list[Shape
         select(ShapeRow).where(col(ShapeRow.resource_class).in_(asked), _is_there())
     ).all()
     for row in rows:
-        found.setdefault(row.resource_class, []).append(_shape(row))
+        found.setdefault(row.resource_class, []).append(shape_record(row))
     return found
 
 
@@ -101,7 +101,7 @@ def _is_there() -> ColumnElement[bool]:
     return exists().where(col(DeviceRow.shape_id) == col(ShapeRow.id), col(DeviceRow.state) != MISSING)
 
 
-def _shape(row: ShapeRow) -> Shape:
+def shape_record(row: ShapeRow) -> Shape:
     return Shape(
         row.id, row.resource_class, row.kind, row.share, row.memory_mib, row.policy, row.quantum_us,
         row.preempt_timeout_us, row.weight,

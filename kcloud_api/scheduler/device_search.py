@@ -34,7 +34,7 @@ class Kind:
 
 
 def is_tractable(counts: Sequence[int]) -> bool:
-    """Whether `choose` would answer soon for kinds of these counts."""
+    """Whether a search for kinds of these counts ends soon."""
     return prod(count + 1 for count in counts) <= MOST_STATES
 
 

@@ -84,7 +84,7 @@ def standing(session: Session, layout_id: UUID, page: Page) -> tuple[tuple[HostS
     rows, more = _hosts(session, (layouts.get(session, layout_id).target,), page)
     now = reading.in_force(session, [row.name for row in rows])
     cut = accelerator.cut_cards(session, [row.id for row in rows])
-    return tuple(_stands(row, now[row.name], cut.get(row.id, ())) for row in rows), more
+    return tuple(_host_standing(row, now[row.name], cut.get(row.id, ())) for row in rows), more
 
 
 def of_host(session: Session, host_id: UUID) -> HostStanding:
@@ -93,7 +93,7 @@ def of_host(session: Session, host_id: UUID) -> HostStanding:
     if row is None:
         raise NotFound(f"Host {host_id} could not be found.")
     cards = accelerator.cut_cards(session, [host_id]).get(host_id, ())
-    return _stands(row, reading.of_host(session, row.name), cards)
+    return _host_standing(row, reading.of_host(session, row.name), cards)
 
 
 def attempt(session: Session, asked: LayoutTrial, page: Page) -> Trial:
@@ -112,7 +112,7 @@ def attempt(session: Session, asked: LayoutTrial, page: Page) -> Trial:
     )
 
 
-def _stands(row: HostRow, layout: LayoutRecord | None, cards: Sequence[CutCard]) -> HostStanding:
+def _host_standing(row: HostRow, layout: LayoutRecord | None, cards: Sequence[CutCard]) -> HostStanding:
     return HostStanding(
         id=row.id,
         name=row.name,
