@@ -67,11 +67,13 @@ class Scene:
         each = replace(told[0], match=f"address:{self.card.address}")
         return layout.plan_layout([now], [each], {}, builtin())[0]
 
-    def foretold(self, rule: CardLayoutWant) -> Forecast:
-        """From what its host reports."""
+    def foretold(
+        self, rule: CardLayoutWant, before: CardLayoutWant | None = None, drift: str = ""
+    ) -> Forecast:
+        """From what its host reports. `before`: the rule of today, where that is not how it was cut."""
         stands = tuple(SliceGroup(each.kind, each.type, "free", None, 1) for each in self.slices)
         reported = cuts.abilities_report(self.card, self.abilities, self.slices)
-        return forecast(CardNow(reported, stands), Chosen(self.rule, 1), Chosen(rule, 1))
+        return forecast(CardNow(reported, stands, drift), Chosen(before or self.rule, 1), Chosen(rule, 1))
 
     def compare(self, rule: CardLayoutWant) -> Outcome:
         check((rule,))
@@ -156,12 +158,22 @@ def test_a_rule_that_differs_in_what_slices_do_not_show_cuts_the_card_anew(name:
     for cuts_, sharing in (
         (tuple(plain), None),
         (tuple(plain), named.sharing),
-        (named.cuts, cuts.sharing_report(None) if named.sharing else None),
+        (named.cuts, None),
         (named.cuts[::-1], named.sharing),
     ):
         rule = CardLayoutWant(match="known", cuts=cuts_, sharing=sharing)
         same = (rule.cuts, rule.sharing) == (named.cuts, named.sharing)
         assert scene.compare(rule) is (Outcome.UNCHANGED if same else Outcome.CUT)
+
+
+def test_a_card_that_could_not_follow_today_s_rule_stands_as_it_was_cut_before(tmp_path: Path) -> None:
+    bench = BENCHES["mdev"](tmp_path)
+    scene = cut(bench, bench.plan)
+    named = scene.rule.cuts[0].model_copy(update={"resource_class": "CUSTOM_ONE"})
+    today = CardLayoutWant(match="known", cuts=(named,))
+    assert scene.decided(scene.rule).settled
+    assert scene.foretold(scene.rule, today, drift="it is in use").outcome is Outcome.STANDS
+    assert scene.foretold(scene.rule, today).outcome is Outcome.CUT
 
 
 def test_a_whole_card_with_a_class_of_its_own_is_not_one_without(tmp_path: Path) -> None:
