@@ -70,8 +70,9 @@ def may_come(claim: ClaimWant, observed: Observed) -> bool:
 
 
 def is_ready(claim: ClaimWant, observed: Observed) -> bool:
+    """All that it names is prepared; more may be, where its group has another function since."""
     held = observed.claims.get(claim.id, Held())
-    return held.ready and set(held.addresses) == set(claim.addresses)
+    return held.ready and set(held.addresses) >= set(claim.addresses)
 
 
 def has_other_devices(domain: DomainSeen, want: ServerWant) -> bool:

@@ -199,6 +199,16 @@ def test_after_a_host_reboot_devices_are_prepared_again_and_the_server_stays_off
     assert steps(decided) == ["prepare", "record"]
 
 
+def test_a_device_that_has_one_more_function_since_it_was_claimed_is_prepared_once() -> None:
+    """With all of its group, which the claim does not name whole."""
+    smaller = GPU.model_copy(update={"addresses": GPU.addresses[:1]})
+    wanted = want(claims=(smaller,), power=Power.OFF)
+    off = replace(shut_off(), domains={wanted.id: domain(wanted, DomainState.SHUTOFF)})
+    assert "prepare" not in steps(plan(assignment(wanted), off, HOST))
+    unprepared = replace(off, claims={GPU.id: Held(GPU.addresses, ready=False)})
+    assert "prepare" in steps(plan(assignment(wanted), unprepared, HOST))
+
+
 def test_after_a_host_reboot_servers_that_ran_are_started_where_the_operator_wants_it() -> None:
     before = RAN.model_copy(update={"boot_id": EARLIER_BOOT})
     now = replace(shut_off(before), claims={GPU.id: Held(GPU.addresses, ready=False)})
