@@ -11,7 +11,7 @@ from uuid import UUID
 from hypervisor_drivers.driver import DriverError
 from kcloud_compute.cared_host import Host, Tools
 from kcloud_compute.cleaning import Identity, Job
-from kcloud_compute.device_record import DeviceRecord
+from kcloud_compute.device_record import DeviceRecord, rebooted
 from kcloud_compute.durable import Checkpoint
 from kcloud_compute.lease_errors import count_errors
 from kcloud_compute.lease_notes import LeaseNotes, growth
@@ -102,7 +102,7 @@ class CleaningJobs:
             mdev=str(found.mdev) if found.mdev else None,
             slice_type=found.type,
             scrub=catalogue.describe(card).scrub if card is not None and found.kind is Kind.WHOLE else "none",
-            rebooted=record.lease_boot not in ("", self._host.boot()),
+            rebooted=rebooted(record, self._host.boot()),
         )
 
     # --- the means -----------------------------------------------------------------------------------
