@@ -8,6 +8,8 @@ from kcloud_compute.backoff import pause_after
 Key = TypeVar("Key")
 
 _FIRST, _MOST = 1.0, 60.0
+_KEPT = 3600.0
+"""Seconds after which nobody waits for it: its server, say, has gone, and it will not be tried again."""
 
 
 class Pauses(Generic[Key]):
@@ -18,6 +20,7 @@ class Pauses(Generic[Key]):
 
     def failed(self, key: Key, now: float) -> None:
         count, _ = self._failures.get(key, (0, 0.0))
+        self._failures = {each: last for each, last in self._failures.items() if now - last[1] < _KEPT}
         self._failures[key] = count + 1, now + pause_after(count, first=_FIRST, most=_MOST)
 
     def succeeded(self, key: Key) -> None:

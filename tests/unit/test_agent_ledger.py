@@ -90,6 +90,17 @@ def test_other_jobs_pause_too() -> None:
     assert pauses.may_try("a", 10.5)
 
 
+def test_what_is_not_tried_any_more_is_forgotten() -> None:
+    """A server that is gone is never heard of again, and an agent runs for years."""
+    pauses: Pauses[str] = Pauses()
+    pauses.failed("gone", 0.0)
+    pauses.failed("gone", 10.0)
+    assert pauses.wait("gone", 10.0) == 2.0
+    pauses.failed("another", 10_000.0)
+    pauses.failed("gone", 10_000.0)
+    assert pauses.wait("gone", 10_000.0) == 1.0
+
+
 @pytest.mark.parametrize(
     ("error", "code", "permanent"),
     [
