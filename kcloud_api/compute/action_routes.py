@@ -109,7 +109,7 @@ def list_actions(request: Request, session: SessionDep, caller: CallerDep, serve
         )
     found = actions.list_actions(session, server.id, wanted)
     shown = {"instanceActions": [versions.action(views.action(each), version) for each in found]}
-    links = next_link(request, [each.request_id for each in found], wanted.limit)
+    links = next_link(request, [str(each.id) for each in found], wanted.limit)
     return {**shown, "links": links} if links and version >= versions.ACTIONS_PAGED else shown
 
 

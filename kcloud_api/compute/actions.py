@@ -111,8 +111,8 @@ def fail(
 
 
 def list_actions(session: Session, server_id: UUID, wanted: ActionQuery) -> tuple[ActionRecord, ...]:
-    """A page of a server's actions, the newest first, with their steps. Raises BadRequest where the marker's
-    request asked for none."""
+    """A page of a server's actions, the newest first, with their steps. Raises BadRequest where the marker
+    is none of them."""
     query = (
         select(ActionRow)
         .where(ActionRow.server_id == server_id)
@@ -124,7 +124,7 @@ def list_actions(session: Session, server_id: UUID, wanted: ActionQuery) -> tupl
     if wanted.before is not None:
         query = query.where(~_changed(wanted.before, operator.gt))
     if wanted.marker is not None:
-        last = _of_request(session, server_id, wanted.marker)
+        last = _marked(session, server_id, wanted.marker)
         if last is None:
             raise BadRequest(f"marker [{wanted.marker}] not found", field="marker")
         older = col(ActionRow.start) < last.start
@@ -141,13 +141,31 @@ def _changed(at: datetime, compared: Callable[[Any, Any], Any]) -> ColumnElement
 
 
 def get_action(session: Session, server_id: UUID, request_id: str) -> ActionRecord | None:
+    """The newest that was asked for under this id: a client may ask for several under one."""
     row = _of_request(session, server_id, request_id)
     return None if row is None else _records(session, (row,))[0]
 
 
-def _of_request(session: Session, server_id: UUID, request_id: str) -> ActionRow | None:
+def _marked(session: Session, server_id: UUID, marker: str) -> ActionRow | None:
+    """By its own id, which tells it from all others, or by its request's: then the oldest, so that who asks
+    for the page after it again and again comes to an end."""
+    try:
+        id_ = UUID(marker)
+    except ValueError:
+        return _of_request(session, server_id, marker, oldest=True)
+    own = select(ActionRow).where(ActionRow.id == id_, ActionRow.server_id == server_id)
+    return session.exec(own).first()
+
+
+def _of_request(
+    session: Session, server_id: UUID, request_id: str, *, oldest: bool = False
+) -> ActionRow | None:
+    start, id_ = col(ActionRow.start), col(ActionRow.id)
     return session.exec(
-        select(ActionRow).where(ActionRow.server_id == server_id, ActionRow.request_id == request_id).limit(1)
+        select(ActionRow)
+        .where(ActionRow.server_id == server_id, ActionRow.request_id == request_id)
+        .order_by(*((start, id_.desc()) if oldest else (start.desc(), id_)))
+        .limit(1)
     ).first()
 
 
@@ -180,7 +198,7 @@ def _records(session: Session, rows: Iterable[ActionRow]) -> tuple[ActionRecord,
         )
     return tuple(
         ActionRecord(
-            server_id=row.server_id, request_id=row.request_id, action=row.action,
+            id=row.id, server_id=row.server_id, request_id=row.request_id, action=row.action,
             project_id=row.project_id, user_id=row.user_id, start=row.start, finish=row.finish,
             message=row.message, events=tuple(events[row.id]),
         )

@@ -175,6 +175,7 @@ class EventRecord:
 class ActionRecord:
     """A thing that was asked of a server, with its steps in order."""
 
+    id: UUID
     server_id: UUID
     request_id: str
     action: str
@@ -193,8 +194,8 @@ class ActionRecord:
 
 @dataclass(frozen=True, slots=True)
 class ActionQuery:
-    """At most `limit` actions after the one that the request `marker` asked for; last changed within these
-    times."""
+    """At most `limit` actions after the one that is `marker`, or that the request of this id asked for; last
+    changed within these times."""
 
     limit: int
     marker: str | None = None

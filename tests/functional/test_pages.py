@@ -159,3 +159,33 @@ def test_a_servers_actions_come_in_pages_newest_first(cloud: Cloud) -> None:
     for wrong in ("changes-since=soon", f"changes-since={later}&changes-before={earlier}"):
         refused = demo.get(f"{path}?{wrong}", headers=NEWEST)
         assert (refused.status_code, "changes-since" in refused.text) == (400, True)
+
+
+def test_no_page_of_actions_is_skipped_or_doubled_where_a_client_asks_all_under_one_request_id(
+    cloud: Cloud,
+) -> None:
+    """Its own id is kept, and some give one to a whole piece of work."""
+    demo = cloud.client("demo")
+    tenant = Tenant(demo, make_flavor(cloud.client()), make_image(demo))
+    server = tenant.boot()
+    tenant.wait(server, "ERROR")
+    (began,) = tenant.actions(server)
+    path = f"/compute/v2.1/servers/{server}/os-instance-actions"
+    now = datetime.now(UTC) + timedelta(minutes=1)
+    with cloud.database.transaction() as session:
+        for number, request_id in enumerate(["req-a", "req-b", "req-a", "req-a", "req-b"]):
+            asker = Asker(request_id, "project", "user")
+            at = now + timedelta(seconds=number)
+            actions.begin(session, UUID(server), actions.REBOOT, asker, now=at)
+    found, url = list[str](), f"{path}?limit=2"
+    while url and len(found) < 20:
+        answer = demo.get(url, headers=NEWEST).json()
+        found += [each["request_id"] for each in answer["instanceActions"]]
+        url = next((link["href"] for link in answer.get("links", ())), "")
+    assert found == ["req-b", "req-a", "req-a", "req-b", "req-a", began["request_id"]]
+    after = demo.get(f"{path}?marker=req-b", headers=NEWEST).json()["instanceActions"]
+    assert [each["request_id"] for each in after] == ["req-a", began["request_id"]], "after its oldest"
+    shown = demo.get(f"{path}/req-a", headers=NEWEST).json()["instanceAction"]
+    newest = next(each for each in tenant.actions(server) if each["request_id"] == "req-a")
+    assert shown["start_time"] == newest["start_time"]
+    assert demo.get(f"{path}?marker={uuid4()}", headers=NEWEST).status_code == 400
