@@ -3,9 +3,13 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import httpx
 
+from kcloud_api.db.engine import Database
+from kcloud_api.hosts.layouts.reading import in_force
+from kcloud_api.hosts.layouts.tables import LayoutTargetRow
 from kcloud_common.wire import CardReport, LayoutWant, SliceKind
 from tests.functional.conftest import Cloud
 from tests.functional.layout_cloud import database, empty_file, empty_postgres
@@ -182,3 +186,11 @@ def test_hosts_with_a_nearer_layout_hear_nothing_of_one_for_all(
     moved = {"target": {"kind": "group", "hosts": ["host-1"]}}
     assert admin.patch(f"{LAYOUTS}/{made['id']}", json=moved).status_code == 200
     assert (agent.pull().generation, other.pull().generation) == (before[0] + 1, before[1] + 2)
+
+
+def test_a_layout_that_is_deleted_while_somebody_reads_counts_for_nobody(any_database: Database) -> None:
+    """What a reader has found of it between two statements, on a database with several writers."""
+    with any_database.transaction() as session:
+        session.add(LayoutTargetRow(kind="host", host_name="h1", layout_id=UUID(int=1)))
+        session.flush()
+        assert in_force(session, ["h1", "h2"]) == {"h1": None, "h2": None}

@@ -84,7 +84,8 @@ def in_force(
         .where(col(LayoutRow.id).in_({found[1] for found in ids.values() if found is not None}))
     ).all()
     records = {row.id: record_of(row, version) for row, version in rows}
-    return {name: records[found[1]] if found is not None else None for name, found in ids.items()}
+    # One that was deleted since the first statement counts for nobody.
+    return {name: records.get(found[1]) if found is not None else None for name, found in ids.items()}
 
 
 def version_of(session: Session, layout_id: UUID, version: int) -> LayoutVersionRow:
