@@ -63,9 +63,8 @@ def press_button(connection: Connection, domain: VirDomain, grace_seconds: float
     asked: _Question | None = None
     while (left := end - time.monotonic()) > 0:
         heard = connection.pulse.beats
-        with tolerating(*_OFF_ALREADY), connection.asking(f"shutting down domain {domain.name()}"):
-            if domain.state()[0] != State.RUNNING:
-                return
+        if not _hears(connection, domain):
+            return
         if asked is None or asked.answered:
             asked = _Question(lambda: _shut_down(connection, domain))
         asked.wait(min(left, _PRESS_EVERY_SECONDS))
@@ -73,6 +72,13 @@ def press_button(connection: Connection, domain: VirDomain, grace_seconds: float
             return
         seconds = min(end - time.monotonic(), _PRESS_EVERY_SECONDS)
         _wait_until_off(connection, domain, heard=heard, seconds=seconds)
+
+
+def _hears(connection: Connection, domain: VirDomain) -> bool:
+    """One that is off, paused or gone does not."""
+    with tolerating(*_OFF_ALREADY), connection.asking(f"shutting down domain {domain.name()}"):
+        return domain.state()[0] == State.RUNNING
+    return False
 
 
 def _shut_down(connection: Connection, domain: VirDomain) -> None:

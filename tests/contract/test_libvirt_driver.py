@@ -191,6 +191,35 @@ def test_a_guest_whose_emulator_is_stuck_is_turned_off_all_the_same(
     assert bench.driver.domains()[spec.uuid].state is DomainState.SHUTOFF
 
 
+def test_a_domain_that_is_gone_is_not_asked_to_shut_down_again_and_again() -> None:
+    """Somebody undefined it while it ran, and it ended."""
+    connection = Connection("test:///default")
+    xml = "<domain type='test'><name>gone</name><memory>1024</memory><os><type>hvm</type></os></domain>"
+    try:
+        with connection.asking("starting a domain that leaves nothing") as test:
+            domain = Counting(cast(libvirt.virConnect, test).createXML(xml, 0))
+        domain.destroy()
+        power.press_button(connection, cast(VirDomain, domain), 1.0)
+    finally:
+        connection.close()
+    assert domain.looks == 1
+
+
+class Counting:
+    """A domain that counts how often somebody looks at its state."""
+
+    def __init__(self, domain: libvirt.virDomain) -> None:
+        self._domain = domain
+        self.looks = 0
+
+    def __getattr__(self, name: str) -> Callable[[], object]:
+        return cast(Callable[[], object], getattr(self._domain, name))
+
+    def state(self) -> object:
+        self.looks += 1
+        return self._domain.state()
+
+
 def test_a_guest_whose_emulator_is_stuck_is_rebooted_all_the_same(
     bench: Bench, libvirtd: PrivateLibvirtd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
