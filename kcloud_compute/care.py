@@ -121,7 +121,7 @@ class Care:
         journal entry stays, and the burn-in will take it up."""
         try:
             self._host.slicer.release(claim_id)
-        except (NotRestored, BindingError, SysfsError) as error:
+        except (BindingError, SysfsError) as error:
             self._host.ledger.fail(device, str(error))
             log.error("device_not_returned", extra={"device": device, "reason": str(error)})
 

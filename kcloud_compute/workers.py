@@ -24,7 +24,7 @@ from kcloud_compute.together import at_once
 log = logging.getLogger(__name__)
 
 Key = tuple[str, UUID]
-"""Kind of job (`server`, `console`, `claim`, `device`) and what it is about."""
+"""Kind of job (`server`, `cut` short, `console`, `claim`, `device`) and what it is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,9 @@ def test_what_a_reboot_undid_is_made_again_after_every_refused_write(tmp_path: P
     """A claim still holds a slice, whose driver does not let it be made at once."""
     scene = Scene(tmp_path, name)
     errors = itertools.cycle(ERRNOS)
-    for index in range(0, number_of_writes(scene, "apply"), STEP):
+    writes = number_of_writes(scene, "apply")
+    assert writes
+    for index in range(0, writes, STEP):
         scene.apply()
         scene.prepare()
         scene.bench.fake.reboot()
