@@ -52,13 +52,15 @@ def plan_layout(
 
 
 def wanted(card: Card, layout: Iterable[CardLayout], catalogue: Catalogue) -> Plan:
-    """The first rule that fits counts; a card that none fits is whole. ValueError for a rule that makes no
-    sense, which may be meant for any card."""
+    """The first rule that fits counts; a card that none fits is whole, and one that is to be whole by name
+    needs no cutting either. ValueError for a rule that makes no sense, which may be meant for any card."""
     for each in layout:
         if parse_rule(each.match).fits(card.device, catalogue):
-            return Plan(each.cuts, each.sharing)
+            return Plan(() if each.cuts == (_JUST_WHOLE,) else each.cuts, each.sharing)
     return Plan()
 
+
+_JUST_WHOLE = Cut(Kind.WHOLE)
 
 WAITS = "It gets no new servers, and is cut when that has ended"
 COMES = "What its servers hold is made again as soon as its driver offers that"
@@ -141,5 +143,7 @@ def _too_many(plan: Plan, known: Mapping[str, Ability]) -> str:
 
 
 def _cut(cut: Cut) -> str:
+    if cut.kind is Kind.WHOLE:
+        return "whole"
     memory = f"with {cut.memory_mib} MiB" if cut.memory_mib else ""
     return " ".join(filter(None, (str(cut.count), cut.kind, cut.type, memory)))

@@ -39,8 +39,15 @@ def decide(now: CardNow, *layout: CardLayout, busy: str = "") -> Decision:
 def test_the_first_rule_that_fits_a_card_counts(card: Card) -> None:
     assert wanted(card, LAYOUT, builtin()) == Plan((VFS,))
     assert wanted(card, LAYOUT[1:], builtin()) == Plan()
-    assert wanted(card, LAYOUT[2:], builtin()) == Plan((Cut(Kind.WHOLE),))
+    assert wanted(card, LAYOUT[2:], builtin()) == Plan()
     assert wanted(card, [CardLayout("10de:20b5", (VFS,))], builtin()) == Plan()
+
+
+def test_a_card_that_is_whole_is_left_alone_by_a_rule_that_says_so(card: Card) -> None:
+    by_name = CardLayout("known", (Cut(Kind.WHOLE),))
+    assert decide(CardNow(card, Plan(), stands=True, abilities=ABLE), by_name, busy="held").settled
+    named_otherwise = CardLayout("known", (Cut(Kind.WHOLE, resource_class="CUSTOM_CARD"),))
+    assert decide(CardNow(card, Plan(), stands=True, abilities=ABLE), named_otherwise).act
 
 
 def test_an_empty_card_that_differs_is_cut(card: Card) -> None:

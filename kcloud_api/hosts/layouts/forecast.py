@@ -160,9 +160,6 @@ def _shows(stands: Counter[tuple[str, str]], rule: CardLayoutWant | None) -> boo
 def _follows(now: CardNow, stands: Counter[tuple[str, str]], before: Chosen) -> bool:
     """Whether it is cut as the rule of today says. Then its host cuts it anew for another rule, also for one
     that only leaves out what slices do not show, or has another order."""
-    if stands == _WHOLE and _shows(stands, before.rule):
-        # Whole by name, or by no cuts: that is one thing.
-        return False
     return before.told and not now.drift and stands == _wanted(before.rule)
 
 
@@ -172,6 +169,7 @@ def _wanted(rule: CardLayoutWant | None) -> Counter[tuple[str, str]]:
 
 
 _WHOLE = Counter({(SliceKind.WHOLE.value, ""): 1})
+_JUST_WHOLE = CutWant(kind=SliceKind.WHOLE)
 
 
 def _more(cut: CutWant) -> bool:
@@ -179,7 +177,10 @@ def _more(cut: CutWant) -> bool:
 
 
 def _wish(rule: CardLayoutWant | None) -> tuple[object, ...]:
-    return (rule.cuts, rule.sharing) if rule is not None else ((), None)
+    """Whole by name, or by no cuts: that is one thing."""
+    if rule is None:
+        return (), None
+    return () if rule.cuts == (_JUST_WHOLE,) else rule.cuts, rule.sharing
 
 
 def _standing(stands: Counter[tuple[str, str]]) -> str:
@@ -189,5 +190,7 @@ def _standing(stands: Counter[tuple[str, str]]) -> str:
 
 
 def _cut(cut: CutWant) -> str:
+    if cut.kind is SliceKind.WHOLE:
+        return "whole"
     memory = f" with {cut.memory_mib} MiB" if cut.memory_mib else ""
     return f"{cut.count} {cut.kind} {cut.type}".rstrip() + memory
