@@ -60,6 +60,9 @@ def load(groups: Mapping[str, type], *, files: Sequence[str] = (), overrides: It
         conf(args=[], project="kcloud", default_config_files=list(files), default_config_dirs=[])
     except cfg.Error as error:
         raise BadConfig(str(error)) from error
+    except (UnicodeDecodeError, OSError) as error:
+        # A folder, or what is no text: neither oslo.config nor always the error says which file it is.
+        raise BadConfig(f"{', '.join(files)} cannot be read as a configuration: {error}") from error
     for path in files:
         _refuse_unknown(path, groups)
     _override(conf, groups, overrides)

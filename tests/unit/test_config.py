@@ -1,5 +1,6 @@
 """Configuration: defaults, files, overrides, and mistakes that are refused instead of ignored."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,14 @@ def test_an_override_that_makes_no_sense_is_refused(override: str) -> None:
 def test_a_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadConfig):
         load(GROUPS, files=[file_with(tmp_path, text)])
+
+
+def test_what_is_no_text_or_no_file_is_refused_with_its_name(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.conf"
+    binary.write_bytes(b"\xff\xfe[api]")
+    for path in (binary, tmp_path):
+        with pytest.raises(BadConfig, match=re.escape(str(path))):
+            load(GROUPS, files=[str(path)])
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
