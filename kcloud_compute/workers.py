@@ -80,15 +80,23 @@ class Workers:
         """What no handler may catch: the process is as good as dead."""
 
     def submit(self, job: Job) -> bool:
-        """False when its key is busy: the next turn will see what is left to do."""
+        """False when its key is busy: the next turn will see what is left to do. RuntimeError when the host
+        gives not even one thread; nothing was taken on then."""
         with self._lock:
             if self._closing or job.key in self._running:
                 return False
+            if len(self._threads) < min(self._limit, len(self._running) + 1):
+                self._add_thread()
             running = self._running[job.key] = _Running(job)
             self._queue.put(running)
-            if len(self._threads) < min(self._limit, len(self._running)):
-                self._threads.append(_daemon(self._work, f"kcloud-worker-{len(self._threads)}"))
         return True
+
+    def _add_thread(self) -> None:
+        try:
+            self._threads.append(_daemon(self._work, f"kcloud-worker-{len(self._threads)}"))
+        except RuntimeError:  # the host's limit of threads is reached
+            if not self._threads:
+                raise
 
     def steps(self) -> dict[Key, str]:
         """Every busy key, and what is being done there."""

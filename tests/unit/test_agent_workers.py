@@ -3,13 +3,15 @@
 import threading
 from uuid import UUID
 
+import pytest
+
 from hypervisor_drivers.driver import DriverError
 from kcloud_common.wire import Power, ServerWant
-from kcloud_compute.actions import Action, ReleaseDevice, Start, Stop, Undefine
+from kcloud_compute.actions import Action, PrepareDevice, ReleaseDevice, Start, Stop, Undefine
 from kcloud_compute.images import Cancelled
 from kcloud_compute.workers import Job, Outcome, Workers
 from tests.loglines import logged
-from tests.unit.agent_world import absent, want
+from tests.unit.agent_world import DEVICES, absent, claim_id, want
 
 DEADLINE = 10.0
 
@@ -36,11 +38,16 @@ class Deeds:
 
     def outcome(self, workers: Workers) -> Outcome:
         """The next that ends."""
-        while True:
+        (outcome,) = self.outcomes(workers, 1)
+        return outcome
+
+    def outcomes(self, workers: Workers, count: int) -> list[Outcome]:
+        """The next so many that end."""
+        ended: list[Outcome] = []
+        while len(ended) < count:
             assert self._woken.acquire(timeout=DEADLINE)
-            if ended := workers.outcomes():
-                (outcome,) = ended
-                return outcome
+            ended += workers.outcomes()
+        return ended
 
 
 def job(wanted: ServerWant, *actions: Action) -> Job:
@@ -134,6 +141,51 @@ def test_no_job_is_taken_on_after_the_end() -> None:
     workers = Workers(1, deeds, deeds.wake)
     workers.close(DEADLINE)
     assert not workers.submit(Job(("claim", UUID(int=1)), (Start(UUID(int=1)),)))
+
+
+def test_a_host_that_gives_no_more_threads_has_its_jobs_done_one_thing_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deeds = Deeds()
+    workers = Workers(8, deeds, deeds.wake)
+    assert workers.submit(job(want(1)))
+    deeds.outcome(workers)
+    deeds.gate.clear()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    numbered = enumerate(DEVICES.values())
+    prepares = [PrepareDevice(want(2).id, claim_id(number), each, 1) for number, each in numbered]
+    assert workers.submit(job(want(2), *prepares))
+    assert workers.submit(job(want(3)))
+    deeds.gate.set()
+    ended = deeds.outcomes(workers, 2)
+    assert [(each.job.want, each.failure) for each in ended] == [(want(2), None), (want(3), None)]
+    assert deeds.done[2:4] == prepares
+    assert workers.killed is None
+    monkeypatch.undo()
+    workers.close(DEADLINE)
+
+
+def test_without_any_thread_no_job_is_taken_on_and_the_next_try_may_do_better(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deeds = Deeds()
+    workers = Workers(1, deeds, deeds.wake)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as few:
+        few.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            workers.submit(job(want()))
+    assert workers.steps() == {}
+    assert workers.submit(job(want()))
+    assert deeds.outcome(workers).failure is None
+    workers.close(DEADLINE)
 
 
 def test_each_step_is_logged_with_the_request_that_waits_for_it() -> None:
