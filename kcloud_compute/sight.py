@@ -50,6 +50,8 @@ class Sight:
         self.inventory = Inventory()
         self.problems: tuple[str, ...] = ()
         """What keeps this host from taking new servers."""
+        self.layout_version = ""
+        """Of the layout that `inventory` was judged by: a new one is not while cards are left alone."""
         self._storage = Storage(senses.paths.root)
         self._rescan_at = 0.0
         self._network_up = False
@@ -162,6 +164,7 @@ class Sight:
                 self._well[name] = done[name], reading
         well = {name: reading for name, (_, reading) in self._well.items()}
         self.inventory = replace(fresh, well=well, serials=serials)
+        self.layout_version = self._layout.version if self._layout else ""
         self._ill = ill(self.inventory)
         # After what was seen: workers ask for it, and whatever they do not find there counts as gone.
         self._scanned = True

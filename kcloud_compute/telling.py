@@ -22,6 +22,8 @@ class Seen:
     problems: tuple[str, ...]
     troubles: Mapping[str, str]
     """What is tried in vain for devices and cards, by name."""
+    layout_version: str = ""
+    """Of the layout that the inventory was judged by."""
 
 
 class Telling:
@@ -41,7 +43,7 @@ class Telling:
             devices=self._devices(seen),
             cards=self._cards(seen),
             resources=seen.inventory.resources,
-            layout_version=assignment.layout.version if assignment.layout else "",
+            layout_version=seen.layout_version,
             problems=seen.problems,
             shape=seen.observed.shape if seen.observed.scanned else None,
         )

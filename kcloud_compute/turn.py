@@ -227,7 +227,7 @@ class Turns:
         )
         sight = parts.sight
         troubles = self._troubles.told(parts.workers.hanging())
-        seen = Seen(sight.inventory, observed, todo, sight.problems, troubles)
+        seen = Seen(sight.inventory, observed, todo, sight.problems, troubles, sight.layout_version)
         self._telling.report(assignment, seen, progress)
 
 
