@@ -26,7 +26,7 @@ _TIB = 1 << 20
 
 _BASE_SECONDS = 120.0
 _SECONDS_PER_GIB = 0.5
-"""Pinning in 4 KiB pages; minutes for a large guest have been reported, a tenth of it with hugepages."""
+"""Pinning in 4 KiB pages; minutes for a large guest have been reported. Hugepages take a tenth of it."""
 _SECONDS_PER_BAR_GIB = 0.5
 """Firmware and kernel mapping BARs: about 30 s for 128 GiB has been reported; twice that is allowed."""
 
@@ -230,11 +230,10 @@ def _no_pages(memory_mib: int, shape: GuestShape, host: HostShape) -> Unfit:
     )
 
 
-def start_seconds(memory_mib: int, functions: Iterable[FunctionFacts], page: int | None) -> float:
+def start_seconds(memory_mib: int, functions: Iterable[FunctionFacts]) -> float:
     """How long a start may take before something must be wrong."""
     bars = sum(bar for function in functions for bar in function.bars) // MIB
-    pinning = _SECONDS_PER_GIB * memory_mib / _GIB / (10 if page else 1)
-    return _BASE_SECONDS + pinning + _SECONDS_PER_BAR_GIB * bars / _GIB
+    return _BASE_SECONDS + _SECONDS_PER_GIB * memory_mib / _GIB + _SECONDS_PER_BAR_GIB * bars / _GIB
 
 
 def _power_of_two(number: int) -> int:

@@ -169,7 +169,7 @@ def _sits_anew(want: ServerWant, observed: Observed, host: Host) -> bool:
 def _power_on(want: ServerWant, observed: Observed, host: Host) -> tuple[Action, ...]:
     record = _record(want, observed)
     if want.power is Power.ON and _should_start(want, record, observed.boot_id, host):
-        allowed = start_seconds(want.memory_mib, functions_of(want, _around(observed)), None)
+        allowed = start_seconds(want.memory_mib, functions_of(want, _around(observed)))
         return (Start(want.id, allowed), WriteRecord(want.id, _settled(want, observed, running=True)))
     off = _settled(want, observed, running=False)
     return () if record == off else (WriteRecord(want.id, off),)

@@ -266,11 +266,10 @@ def test_pages_that_the_host_lacks_are_refused_with_what_it_has(asked: str, memo
 
 
 def test_a_start_may_take_longer_with_more_memory_and_more_bars() -> None:
-    least = start_seconds(4096, [SMALL], None)
+    least = start_seconds(4096, [SMALL])
 
-    assert start_seconds(1 << 20, [SMALL], None) > 500 + least
-    assert start_seconds(1 << 20, [SMALL], 1048576) < start_seconds(1 << 20, [SMALL], None) / 3
-    assert start_seconds(4096, [H100] * 8, None) > 500 + least
+    assert start_seconds(1 << 20, [SMALL]) > 500 + least
+    assert start_seconds(4096, [H100] * 8) > 500 + least
 
 
 # --- what a host says of itself ----------------------------------------------------------------------
