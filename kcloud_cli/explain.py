@@ -19,7 +19,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "query", nargs="?", default="", metavar="QUERY",
         help=f"as for GET /placement/allocation_candidates, quoted: '{EXAMPLE}'",
     )  # fmt: skip
-    parser.add_argument("--flavor", metavar="ID", help="what a server of this flavor would ask for")
+    parser.add_argument(
+        "--flavor", metavar="FLAVOR", help="what a server of this flavor, by name or id, would ask for"
+    )
     parser.add_argument("--limit", type=int, default=10, metavar="N", help="hosts described, at most (10)")
     parser.add_argument(
         "--all-hosts", action="store_true", help="as if the hosts that are down or disabled were not"
@@ -34,7 +36,7 @@ def _run(options: argparse.Namespace) -> int:
     """0: some host can serve it. 1: none can, as far as was looked, or the question failed. 2: it makes no
     sense."""
     if bool(options.query) == bool(options.flavor):
-        print("kcloud explain: give a QUERY, or --flavor ID", file=sys.stderr)
+        print("kcloud explain: give a QUERY, or --flavor FLAVOR", file=sys.stderr)
         return 2
     own = {"limit": str(options.limit)}
     own |= {"flavor": options.flavor} if options.flavor else {}

@@ -75,9 +75,9 @@ def explain(request: Request, session: SessionDep, caller: CallerDep) -> dict[st
     return {"explanation": view(ledger, names_hosts=names_hosts)}
 
 
-def _of_flavor(request: Request, session: Session, caller: Caller, flavor_id: str) -> Wanted:
+def _of_flavor(request: Request, session: Session, caller: Caller, id_or_name: str) -> Wanted:
     """With what its device profile and PCI aliases stand for, as a server of it would ask."""
-    flavor = flavors.get_flavor(session, caller, flavor_id)
+    flavor = flavors.find_flavor(session, caller, id_or_name)
     meant = accelerators(session, flavor.extra_specs, request.app.state.aliases)
     shape = FlavorShape(
         flavor.vcpus, flavor.ram_mib, flavor.disk_gib, flavor.ephemeral_gib, flavor.swap_mib,

@@ -136,6 +136,20 @@ def test_a_flavor_is_explained_as_it_would_be_placed(cloud: Cloud) -> None:
     assert cloud.client("demo").get("/kcloud/v1/explain?flavor=none").status_code == 404
 
 
+@pytest.mark.usefixtures("hosts")
+def test_a_flavor_is_explained_by_its_name_to_whom_may_use_it(cloud: Cloud) -> None:
+    admin, demo = cloud.client(), cloud.client("demo")
+    make_flavor(admin, "npus", resources__CUSTOM_NPU="3")
+    assert "too small for 3 CUSTOM_NPU" in str(ask(demo, "flavor=npus")["message"])
+    flavor = {"name": "hidden", "ram": 256, "vcpus": 1, "disk": 1, "os-flavor-access:is_public": False}
+    id_ = admin.post("/compute/v2.1/flavors", json={"flavor": flavor}).json()["flavor"]["id"]
+    for named in ("hidden", id_):
+        assert ask(admin, f"flavor={named}")["remaining"]
+        refused = demo.get(f"/kcloud/v1/explain?flavor={named}")
+        assert refused.status_code == 404
+        assert f"Flavor {named} could not be found." in refused.text
+
+
 def test_a_cloud_without_hosts_is_explained(cloud: Cloud) -> None:
     found = ask(cloud.client("demo"), "resources=VCPU:1")
     assert (found["hosts"], found["message"]) == (0, "This cloud has no host yet.")

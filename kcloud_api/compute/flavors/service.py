@@ -52,6 +52,15 @@ def get_flavor(session: Session, caller: Caller, flavor_id: str) -> FlavorRecord
     return _record(_visible_row(session, caller, flavor_id))
 
 
+def find_flavor(session: Session, caller: Caller, id_or_name: str) -> FlavorRecord:
+    """The same for people, who know a flavor by its name; an id comes before another's name."""
+    row = session.get(Flavor, id_or_name)
+    row = row or session.exec(select(Flavor).where(Flavor.name == id_or_name)).first()
+    if row is None or not _may_use(session, caller, row):
+        raise _no_flavor(id_or_name)
+    return _record(row)
+
+
 def list_flavors(session: Session, caller: Caller, listing: Listing) -> tuple[FlavorRecord, ...]:
     """One page. Raises BadRequest for a marker that is no flavor of the caller's."""
     after = None
@@ -171,11 +180,15 @@ def _projects(session: Session, flavor_id: str) -> tuple[str, ...]:
 
 def _visible_row(session: Session, caller: Caller, flavor_id: str) -> Flavor:
     row = _row(session, flavor_id)
-    if row.is_public or caller.is_admin:
-        return row
-    if session.get(FlavorAccess, (flavor_id, caller.project_id or "")) is None:
+    if not _may_use(session, caller, row):
         raise _no_flavor(flavor_id)
     return row
+
+
+def _may_use(session: Session, caller: Caller, row: Flavor) -> bool:
+    if row.is_public or caller.is_admin:
+        return True
+    return session.get(FlavorAccess, (row.id, caller.project_id or "")) is not None
 
 
 def _row(session: Session, flavor_id: str, *, lock: bool = False) -> Flavor:
