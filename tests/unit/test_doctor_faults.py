@@ -373,16 +373,18 @@ def is_right(fault: Fault, findings: tuple[Finding, ...]) -> bool:
 
 
 def test_each_planted_fault_is_found_and_nothing_else_and_healthy_machines_are_silent(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """One test for all, as both counts are its result."""
     found = {name: planted(fault, tmp_path / f"fault{n}") for n, (name, fault) in enumerate(FAULTS.items())}
     missed = {name: findings for name, findings in found.items() if not is_right(FAULTS[name], findings)}
     said = {name: examined(healthy(name, tmp_path / name)) for name in HEALTHY}
     silent = [name for name, findings in said.items() if not findings]
-    with capsys.disabled():
-        print(f"\ndoctor: {len(found) - len(missed)} of {len(found)} planted faults found and nothing else, ")
-        print(f"        {len(silent)} of {len(said)} healthy machines without a finding")
+    right = len(found) - len(missed)
+    record_property(
+        "counted", [f"of {len(found)} planted faults found by the doctor, and nothing else", right]
+    )
+    record_property("counted", [f"of {len(said)} healthy machines without a finding", len(silent)])
     assert missed == {}
     assert {name: findings for name, findings in said.items() if findings} == {}
     assert len({fault.code for fault in FAULTS.values()}) >= 25
