@@ -19,7 +19,7 @@ from vfio.offer import Refusal
 from vfio.rules import KNOWN, OfferRule
 from vfio.slices.cards import cards
 from vfio.slices.model import Ability, Card, CardLayout, Plan, Sight, Slice
-from vfio.slices.occupancy import held
+from vfio.slices.occupancy import Hindrance
 from vfio.slices.offering import refusals
 from vfio.slices.slicer import Slicer
 from vfio.sysfs import Sysfs
@@ -111,9 +111,11 @@ def take_inventory(looking: Looking, known: Known) -> Inventory:
     found = cards(sight.snapshot, looking.rules, looking.catalogue)
     slices = {card.name: slicer.slices(card, sight) for card in found}
     now = [_now(slicer, card, sight) for card in found]
-    busy = {each.card.name: _busy(looking, known, each, slices[each.card.name], sight) for each in now}
-    hindrances = {name: each.why for name, each in busy.items() if each.why}
-    decisions = plan_layout(now, known.layout, hindrances, looking.catalogue)
+    met = {each.card.name: _hindrance(looking, known, each, slices[each.card.name], sight) for each in now}
+    busy = {name: each for name, each in met.items() if each is not None}
+    decisions = plan_layout(
+        now, known.layout, {name: each.why for name, each in busy.items()}, looking.catalogue
+    )
     kernel_log = looking.kernel_log()
     health = {card.name: read(looking.sysfs, card.address, kernel_log) for card in found}
     refused = refusals(found, looking.rules, sight.snapshot, sight.used)
@@ -167,30 +169,23 @@ def _now(slicer: Slicer, card: Card, sight: Sight) -> CardNow:
     return CardNow(card, plan, slicer.stands(card, plan, sight), slicer.abilities(card, sight))
 
 
-@dataclass(frozen=True, slots=True)
-class _Busy:
-    """Why a card that shall be something else cannot be cut now; empty when it can."""
-
-    why: str = ""
-    ends: bool = False
-    """Whether it is leases that end as leases do, and nothing that anybody must see to."""
-
-
-def _busy(looking: Looking, known: Known, now: CardNow, slices: Sequence[Slice], sight: Sight) -> _Busy:
+def _hindrance(
+    looking: Looking, known: Known, now: CardNow, slices: Sequence[Slice], sight: Sight
+) -> Hindrance | None:
+    """Why a card that shall be something else cannot be cut now."""
     try:
         plan = wanted(now.card, known.layout, looking.catalogue)
     except ValueError:
-        return _Busy()  # plan_layout says so
+        return None  # plan_layout says so
     if plan == now.plan and now.stands:
-        return _Busy()
+        return None
     names = {now.card.name, *(each.name for each in slices)}
     for state, words in UNCLEAN.items():
         for name, record in known.records.items():
             # By its card too: after a reboot a slice is not there, and is no cleaner for that.
             if record.state is state and (name in names or record.card == now.card.name):
-                return _Busy(f"its slice {name} is {words}", ends=state is State.SANITISING)
-    why = looking.slicer.busy(now.card, plan, sight)
-    return _Busy(why, ends=bool(why) and why == held(now.card, sight, looking.slicer.prepared()))
+                return Hindrance(f"its slice {name} is {words}", ends=state is State.SANITISING)
+    return looking.slicer.busy(now.card, plan, sight)
 
 
 def _remembering(decision: Decision, refused: Mapping[str, tuple[Plan, str]]) -> Decision:

@@ -206,7 +206,10 @@ def test_a_card_of_which_a_slice_is_held_is_not_cut_anew(bench: Bench) -> None:
     assert bench.picture() == standing
     assert bench.apply() == made
     slicer = bench.process()
-    assert str(claim(1)) in slicer.busy(bench.card(), Plan(), slicer.look())
+    busy = slicer.busy(bench.card(), Plan(), slicer.look())
+    assert busy is not None
+    assert str(claim(1)) in busy.why
+    assert busy.ends
 
 
 def test_a_slice_of_a_layout_that_is_gone_cannot_be_prepared(bench: Bench) -> None:

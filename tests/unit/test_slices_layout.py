@@ -213,7 +213,7 @@ def decision_of(scene: Bench, layout: tuple[CardLayout, ...]) -> Decision:
     shall = wanted(card, layout, builtin())
     now = CardNow(card, has, slicer.stands(card, has, sight), slicer.abilities(card, sight))
     busy = slicer.busy(card, shall, sight)
-    return plan_layout([now], layout, {card.name: busy} if busy else {}, builtin())[0]
+    return plan_layout([now], layout, {card.name: busy.why} if busy else {}, builtin())[0]
 
 
 def settled_now(scene: Bench, layout: tuple[CardLayout, ...]) -> bool:

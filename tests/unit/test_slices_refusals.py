@@ -200,7 +200,10 @@ def test_a_mediated_device_of_somebody_else_keeps_the_card_as_it_is(tmp_path: Pa
         scene.apply()
     slicer = scene.process()
     assert scene.slices() == ()
-    assert uuid in slicer.busy(scene.card(), scene.plan, slicer.look())
+    busy = slicer.busy(scene.card(), scene.plan, slicer.look())
+    assert busy is not None
+    assert uuid in busy.why
+    assert not busy.ends
     assert scene.picture() == before
 
 

@@ -1,12 +1,22 @@
 """Decides whether a card is empty, and names who is in the way. Only empty cards are cut anew."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from vfio.driver import VFIO_PCI
 from vfio.journal import ClaimRecord
 from vfio.slices.model import Card, Kind, Sight, mdev_uuid
 from vfio.slices.records import LayoutRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why a card cannot be cut now."""
+
+    why: str
+    ends: bool
+    """Whether that ends by itself, as leases do; else somebody must see to it."""
 
 
 def claims_of(card: Card, sight: Sight, claims: Mapping[UUID, ClaimRecord]) -> tuple[UUID, ...]:

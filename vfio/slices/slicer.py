@@ -27,6 +27,7 @@ from vfio.slices import claims, occupancy
 from vfio.slices.back_ends import back_ends
 from vfio.slices.backend import BackEnd
 from vfio.slices.model import Ability, Card, Kind, Plan, Sight, Slice
+from vfio.slices.occupancy import Hindrance
 from vfio.slices.plans import plan_refusal
 from vfio.slices.records import LayoutJournal, LayoutRecord
 from vfio.slices.scheduler import Scheduler
@@ -83,21 +84,24 @@ class Slicer:
             return not plan.cuts and card.name not in self._layouts.names()
         return record.plan == plan and record.stands and len(self.slices(card, sight)) == plan.count
 
-    def busy(self, card: Card, plan: Plan, sight: Sight) -> str:
-        """Why the card can't be cut so now, if it is not yet; empty when it can. After a reboot claims are no
+    def busy(self, card: Card, plan: Plan, sight: Sight) -> Hindrance | None:
+        """Why the card can't be cut so now, if it is not yet; None when it can. After a reboot claims are no
         hindrance to making again what they hold slices of, nor to ending what somebody began who died of it.
         Costs more than `stands`: ask it of cards that do not."""
         if self._unreadable(card) and (sight.vfs_of(card) or sight.mdevs_of(card)):
-            return (
+            why = (
                 "the record of its layout cannot be read, so nobody knows what it was: reboot the host, or "
                 "remove its mediated devices and virtual functions by hand"
             )
+            return Hindrance(why, ends=False)
         record = self._read(card)
         undone = record is not None and (record.boot_id != sight.snapshot.boot_id or not record.stands)
         again = undone and record is not None and record.plan == plan
-        held = "" if again else occupancy.held(card, sight, self._journal.records())
+        if not again and (why := occupancy.held(card, sight, self._journal.records())):
+            return Hindrance(why, ends=True)
         types = types_set(self._sysfs, card.device, sight.vfs_of(card))
-        return held or occupancy.foreign(card, sight, self._standing(card, sight), types)
+        why = occupancy.foreign(card, sight, self._standing(card, sight), types)
+        return Hindrance(why, ends=False) if why else None
 
     # --- cutting -------------------------------------------------------------------------------------
 
@@ -111,8 +115,8 @@ class Slicer:
         with self._lock:
             sight = self.look()
             if not self.stands(card, plan, sight):
-                if reason := self.busy(card, plan, sight):
-                    raise DeviceBusy(f"{card.name}: {reason}", card.functions)
+                if hindrance := self.busy(card, plan, sight):
+                    raise DeviceBusy(f"{card.name}: {hindrance.why}", card.functions)
                 record = self._read(card)
                 # The record stays until the new one takes its place: claims may hold what it tells of.
                 again = record is not None and record.plan == plan
