@@ -142,6 +142,12 @@ class Bench:
             agent.stop()
         self.agents = []
 
+    def reboot_host(self) -> None:
+        """It comes up again without an agent."""
+        self.close()
+        self.host.reboot()
+        self.driver.reboot_host()
+
     def folder(self, server_id: UUID = SERVER) -> Path:
         return self.state / "servers" / str(server_id)
 

@@ -12,7 +12,7 @@ from kcloud_common.wire import (
     ServerWant,
     SliceKind,
 )
-from tests.functional.agent_bench import SERVER, Bench, absent, devices, want
+from tests.functional.agent_bench import SERVER, Bench, absent, devices, runs, want
 
 CUTS = {
     "t4-x1": (CutWant(kind=SliceKind.MDEV, type="nvidia-231", count=2), "10de:1eb8", Grade.B),
@@ -54,6 +54,15 @@ def holding(device: DeviceReport, server_id: UUID = SERVER, *, lease: int = 1) -
         kind=device.kind, mdev=device.mdev, generation=lease,
     )  # fmt: skip
     return want(server_id, claims=(claim,))
+
+
+def serving(bench: Bench, wanted: LayoutWant) -> tuple[ServerWant, DeviceReport]:
+    """A server that runs with the first slice that the layout makes."""
+    first = cut(bench, wanted)[0]
+    server = holding(first)
+    bench.plane.assign(server, layout=wanted)
+    bench.plane.wait_server(SERVER, runs)
+    return server, first
 
 
 def leaving(wanted: ServerWant) -> ServerWant:

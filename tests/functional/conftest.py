@@ -23,6 +23,7 @@ from kcloud_api.db.modules import modules_named
 from kcloud_api.http.live import LiveServer, listen
 from kcloud_api.main import build_app
 from kcloud_api.manage import Passwords, bootstrap
+from kcloud_cli import credentials
 from kcloud_common.config import Conf
 from tests.postgres import fresh_database, postgres_server
 
@@ -211,3 +212,14 @@ def cloud(conf: Conf, bus: Bus, database: Database, serve: Serve, services: Sequ
 def admin(cloud: Cloud) -> httpx.Client:
     """Of the cloud's operator."""
     return cloud.client()
+
+
+@pytest.fixture
+def folder(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current one, with credentials in it."""
+    passwords = {"admin": cloud.passwords.admin, "demo": cloud.passwords.demo}
+    credentials.write(tmp_path / "clouds.yaml", cloud.url, passwords)
+    monkeypatch.chdir(tmp_path)
+    for name in ("OS_CLOUD", "OS_CLIENT_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path

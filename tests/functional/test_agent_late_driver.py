@@ -5,7 +5,7 @@ import pytest
 from kcloud_common.wire import DeviceReport, DeviceState, DeviceWant, ServerWant
 from tests.functional.agent_bench import SERVER, Bench, devices, is_gone, runs
 from tests.functional.agent_fixtures import BenchOn, bench_on, plane
-from tests.functional.agent_slices import cut, halves, holding, leaving
+from tests.functional.agent_slices import halves, leaving, serving
 
 __all__ = ["bench_on", "plane"]
 
@@ -20,13 +20,9 @@ def bench(bench_on: BenchOn) -> Bench:
 
 def started_anew(bench: Bench) -> ServerWant:
     """A server had a slice when the host went down; the card has no driver yet."""
-    first = bench.agent()
-    server = holding(cut(bench, LAYOUT)[0])
-    bench.plane.assign(server, layout=LAYOUT)
-    bench.plane.wait_server(SERVER, runs)
-    first.stop()
-    bench.host.reboot()
-    bench.driver.reboot_host()
+    bench.agent()
+    server, _ = serving(bench, LAYOUT)
+    bench.reboot_host()
     bench.host.sysfs().write("sys/bus/pci/drivers/nvidia/unbind", ADDRESS)
     return server
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from kcloud_common.wire import DeviceState
-from tests.functional.agent_bench import SERVER, Bench, devices, is_gone, runs
+from tests.functional.agent_bench import SERVER, Bench, devices, is_gone
 from tests.functional.agent_control_plane import ControlPlane
-from tests.functional.agent_slices import CUTS, cut, halves, holding, leaving
+from tests.functional.agent_slices import CUTS, halves, leaving, serving
 from tests.loglines import Line, logged
 from vfio.sim.trees import build
 
@@ -19,10 +19,7 @@ def life(bench: Bench, tree: str) -> None:
     """A card is cut, a server comes and goes, the card is whole again."""
     wanted = halves(tree)
     bench.agent()
-    first, _second = cut(bench, wanted)
-    server = holding(first)
-    bench.plane.assign(server, layout=wanted)
-    bench.plane.wait_server(SERVER, runs)
+    server, first = serving(bench, wanted)
     bench.plane.assign(leaving(server), layout=wanted)
     bench.plane.wait_server(SERVER, is_gone)
     bench.plane.wait("free", lambda: devices(bench)[first.name].state is DeviceState.FREE)

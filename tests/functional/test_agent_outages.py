@@ -89,12 +89,10 @@ def test_a_hypervisor_that_is_gone_is_a_problem_and_no_empty_host(bench: Bench) 
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_after_a_host_reboot_the_device_is_bound_again(bench: Bench, resume: bool) -> None:
-    agent = bench.agent()
+    bench.agent()
     bench.plane.assign(want())
     bench.plane.wait_server(SERVER, runs)
-    agent.stop()
-    bench.host.reboot()
-    bench.driver.reboot_host()
+    bench.reboot_host()
     assert {bench.host.driver_of(address) for address in GPU} != {"vfio-pci"}
     bench.agent(resume_guests_state_on_host_boot=resume)
     bench.plane.wait("the new session", lambda: bench.plane.reports[-1].epoch == 2)

@@ -80,8 +80,7 @@ def is_used(stage: Stage) -> None:
 def has_lost_power(stage: Stage) -> None:
     """While its guest ran: cards are whole, and what was leased has to be made again before it is cleaned."""
     is_used(stage)
-    stage.bench.host.reboot()
-    stage.bench.driver.reboot_host()
+    stage.bench.reboot_host()
 
 
 def is_quarantined(stage: Stage) -> None:
@@ -259,8 +258,7 @@ def go_on(stage: Stage, death: Death, story: str) -> None:
     ask(stage)
     show(bench, death.frame, lost=death.lost)
     if death.power_cut:
-        bench.host.reboot()
-        bench.driver.reboot_host()
+        bench.reboot_host()
     try:
         # What the dead one said last must not be taken for the next one's word.
         assert bench.agent(resume_guests_state_on_host_boot=True).wait_ready(20)

@@ -7,7 +7,7 @@ import pytest
 from kcloud_common.wire import CutWant, DeviceState, LayoutWant, SliceKind
 from tests.functional.agent_bench import SERVER, devices, is_gone, runs
 from tests.functional.agent_fixtures import BenchOn, bench_on, plane
-from tests.functional.agent_slices import CUTS, cut, halves, holding, layout, leaving
+from tests.functional.agent_slices import CUTS, cut, halves, holding, layout, leaving, serving
 
 __all__ = ["bench_on", "plane"]
 
@@ -69,14 +69,9 @@ def test_after_a_reboot_the_card_is_cut_before_the_host_is_ready_and_the_server_
 ) -> None:
     bench = bench_on("t4-x1")
     wanted = halves("t4-x1")
-    agent = bench.agent()
-    first, _second = cut(bench, wanted)
-    server = holding(first)
-    bench.plane.assign(server, layout=wanted)
-    bench.plane.wait_server(SERVER, runs)
-    agent.stop()
-    bench.host.reboot()
-    bench.driver.reboot_host()
+    bench.agent()
+    _, first = serving(bench, wanted)
+    bench.reboot_host()
     before = len(bench.plane.reports)
     bench.agent(resume_guests_state_on_host_boot=True)
     bench.plane.wait_server(SERVER, lambda seen: runs(seen) and len(bench.plane.reports) > before)

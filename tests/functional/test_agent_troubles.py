@@ -23,7 +23,7 @@ from tests.functional.agent_bench import (
     want,
 )
 from tests.functional.agent_fixtures import BenchOn, bench, bench_on, plane
-from tests.functional.agent_slices import cut, halves, holding, leaving
+from tests.functional.agent_slices import halves, holding, leaving, serving
 from vfio.lifecycle import State
 
 __all__ = ["bench", "bench_on", "plane"]
@@ -182,14 +182,9 @@ def test_a_slice_whose_server_leaves_while_its_host_is_down_is_cleaned_after_the
 ) -> None:
     bench = bench_on("t4-x1")
     wanted = halves("t4-x1")
-    agent = bench.agent()
-    first, _ = cut(bench, wanted)
-    server = holding(first)
-    bench.plane.assign(server, layout=wanted)
-    bench.plane.wait_server(SERVER, runs)
-    agent.stop()
-    bench.host.reboot()
-    bench.driver.reboot_host()
+    bench.agent()
+    server, first = serving(bench, wanted)
+    bench.reboot_host()
     bench.plane.assign(leaving(server))  # the layout was withdrawn meanwhile, too
     bench.agent()
     bench.plane.wait_server(SERVER, is_gone)
@@ -218,10 +213,7 @@ def test_a_quarantined_slice_does_not_become_part_of_a_free_card_by_a_reboot(ben
     bench = bench_on("rngd-x1")
     wanted = halves("rngd-x1")
     agent = bench.agent()
-    first, _ = cut(bench, wanted)
-    server = holding(first)
-    bench.plane.assign(server, layout=wanted)
-    bench.plane.wait_server(SERVER, runs)
+    server, first = serving(bench, wanted)
     bench.host.fail("*/reset", 5, times=9)
     bench.plane.assign(leaving(server), layout=wanted)
     bench.plane.wait_server(SERVER, is_gone)

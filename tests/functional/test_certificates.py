@@ -26,11 +26,6 @@ def database(woken_database: Database) -> Database:
 
 
 @pytest.fixture
-def admin(cloud: Cloud) -> httpx.Client:
-    return cloud.client()
-
-
-@pytest.fixture
 def tenant(cloud: Cloud, admin: httpx.Client) -> Tenant:
     demo = cloud.client("demo")
     return Tenant(demo, make_flavor(admin, "gpu", resources__PGPU="1"), make_image(demo))

@@ -15,11 +15,6 @@ GPU = "pci_0000_81_00_0"
 
 
 @pytest.fixture
-def admin(cloud: Cloud) -> httpx.Client:
-    return cloud.client()
-
-
-@pytest.fixture
 def agent(admin: httpx.Client) -> ScriptedAgent:
     made = ScriptedAgent.enrol(admin, "host-1", [gpu(GPU, "0000:81:00.0"), *vgpus(4)])
     made.report()

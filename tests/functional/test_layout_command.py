@@ -8,10 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from kcloud_cli import credentials
 from kcloud_cli.main import main
 from kcloud_common.wire import Ability, CardReport, SliceKind
-from tests.functional.conftest import Cloud
 from tests.functional.scripted_agent import ScriptedAgent, gpu
 
 PAGE = Path(__file__).parents[2] / "docs" / "layouts.md"
@@ -26,15 +24,10 @@ cuts = [{kind = "vendor-vf", type = "1153", count = 4}]
 
 
 @pytest.fixture(autouse=True)
-def folder(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current one, with credentials in it."""
-    passwords = {"admin": cloud.passwords.admin, "demo": cloud.passwords.demo}
-    credentials.write(tmp_path / "clouds.yaml", cloud.url, passwords)
-    monkeypatch.chdir(tmp_path)
-    for name in ("OS_CLOUD", "OS_CLIENT_CONFIG_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "quarters.toml").write_text(QUARTERS)
-    return tmp_path
+def folder(folder: Path) -> Path:
+    """With a layout in it, too."""
+    (folder / "quarters.toml").write_text(QUARTERS)
+    return folder
 
 
 def layouts(admin: httpx.Client) -> list[dict[str, Any]]:

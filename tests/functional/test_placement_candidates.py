@@ -33,11 +33,6 @@ def host(number: int, cards: int = 4) -> HostInventory:
     return HostInventory(UUID(int=number), f"h{number}", {"VCPU": Inventory(8)}, frozenset(), tuple(devices))
 
 
-@pytest.fixture
-def options() -> tuple[str, ...]:
-    return ()
-
-
 @pytest.fixture(params=["true", "false"])
 def client(
     request: pytest.FixtureRequest, tmp_path: Path, bus: Bus, serve: Serve, options: tuple[str, ...]
