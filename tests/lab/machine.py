@@ -21,8 +21,8 @@ for device in /sys/bus/pci/devices/*; do
     driver=$([ -e $device/driver ] && readlink $device/driver)
     read -r override < $device/driver_override
     vfs=$([ -e $device/sriov_numvfs ] && cat $device/sriov_numvfs)
-    group=$([ -e $device/iommu_group ] && readlink $device/iommu_group)
-    echo "${device##*/} driver=${driver##*/} override=$override group=$group vfs=$vfs"
+    group=$([ -e $device/iommu_group ] && ls -x -w 0 $device/iommu_group/devices)
+    echo "${device##*/} driver=${driver##*/} override=$override group=[$group] vfs=$vfs"
 done
 """
 
@@ -93,7 +93,8 @@ class LabMachine:
         return str(monitor.execute(self.host.files.monitor, "human-monitor-command", **words))
 
     def view(self) -> str:
-        """Every PCI function's driver, override, group and virtual functions, as text."""
+        """Every PCI function's driver, override, group and virtual functions, as text. A group is told by its
+        members: its number is of one boot only, and of who came first in that."""
         return self.run("sh", "-c", VIEW)
 
     def tree(self) -> dict[str, str]:
