@@ -44,7 +44,9 @@ def _attributes(folder: Path) -> Iterator[tuple[str, str]]:
         elif entry.name in FOLDERS or folder.name in FOLDERS:
             yield from _attributes(path)
         else:
-            yield entry.path, " ".join(sorted({each.name for each in path.iterdir()} - {GONE}))
+            names = {each.name for each in path.iterdir()} - {GONE}
+            # The kernel numbers controllers in the order in which a boot has probed them.
+            yield entry.path, str(len(names)) if entry.name == "nvme" else " ".join(sorted(names))
 
 
 def _resolved(path: Path) -> str:
